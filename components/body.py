@@ -1,0 +1,61 @@
+"""Muscles and sense organs: where the nervous system meets the body."""
+
+from engine.component import Component, Resource, column
+
+
+class Muscle(Component):
+    """One row per muscle. Activation is a first-order response to the spikes of the muscle's motor pool."""
+
+    pool_first = column("i4", unit="neuron", doc="First motor neuron of the pool in the global index.")
+    pool_count = column("i4", unit="neuron", doc="Motor neurons in the pool.")
+    decay = column("f4", unit="1", doc="exp(-tick / tau_activation).")
+    twitch = column("f4", unit="1", doc="Activation added by one spike of one motor neuron.")
+    activation = column("f4", unit="1", doc="0 (slack) .. 1 (maximum force).")
+    actuator = column("i4", unit="1", doc="Actuator the muscle drives.")
+    ctrl_gain = column("f4", unit="1", doc="Control added per unit activation; the sign is the pulling direction.")
+
+
+class Spindle(Component):
+    """One row per muscle-spindle or tendon-organ afferent group: a sensor, and the neurons it drives."""
+
+    length_sensor = column("i4", unit="1", doc="Address of the muscle-length reading.")
+    velocity_sensor = column("i4", unit="1", doc="Address of the lengthening-velocity reading.")
+    rest_length = column("f4", unit="m", doc="Length at which the spindle is just taut.")
+    length_range = column("f4", unit="m", doc="Longest minus shortest length the joint allows.")
+    length_gain = column("f4", unit="mV", doc="Drive per unit stretch (fraction of length_range).")
+    velocity_gain = column("f4", unit="mV", doc="Drive per (range/s)^0.6 of lengthening (Prochazka & Gorassini 1998).")
+    first = column("i4", unit="neuron", doc="First afferent in the table that carries them.")
+    count = column("i4", unit="neuron", doc="Afferents.")
+
+
+class TendonOrgan(Component):
+    """One row per tendon-organ group."""
+
+    force_sensor = column("i4", unit="1", doc="Address of the actuator-force reading.")
+    force_scale = column("f4", unit="1/N", doc="Signed 1 / maximum force; a pull of this muscle reads positive.")
+    gain = column("f4", unit="mV", doc="Drive at maximum force.")
+    first = column("i4", unit="neuron", doc="First afferent in the table that carries them.")
+    count = column("i4", unit="neuron", doc="Afferents.")
+
+
+class TouchPatch(Component):
+    """One row per patch of skin."""
+
+    sensor = column("i4", unit="1", doc="Address of the contact-force reading.")
+    gain = column("f4", unit="mV", doc="Drive at `half_force`, times two at saturation.")
+    half_force = column("f4", unit="N", doc="Force of half-maximal drive.")
+    first = column("i4", unit="neuron", doc="First afferent in the table that carries them.")
+    count = column("i4", unit="neuron", doc="Afferents.")
+    presser = column("i4", unit="1", init=-1, doc="Actuator of the examiner's fingertip, -1 if there is none.")
+
+
+class BodyState(Resource):
+    """What crosses between the neural systems, the outside world and the physics."""
+
+    sensors = column("f8", unit="SI", doc="All sensor readings; written by physics_step; shape [sensor values].")
+    ctrl = column("f8", unit="1", doc="Muscle control of every actuator; written by muscle_drive; shape [actuators].")
+    hand = column("f8", unit="N", doc="The examiner's control of the fingertip actuators; shape [actuators].")
+    joint_torque = column("f8", unit="N m", doc="Torque the outside world applies to each degree of freedom; [dof].")
+    wrench = column("f8", unit="N, N m", doc="Force and torque the outside world applies to each part; [parts, 6].")
+    hold = column("u1", unit="flag", doc="Constraints by which the examiner holds the body; shape [constraints].")
+    holder = column("f8", unit="m", doc="Where the examiner's holding hands are; shape [hands, 3].")

@@ -1,0 +1,71 @@
+"""What all neurons share: the spike vector, synapse tables, the delay ring, named ranges."""
+
+from engine.component import Component, Resource, Side, column
+
+
+class Spikes(Resource):
+    """This tick's spikes over the global neuron index (neuron tables are slices of it)."""
+
+    fired = column("u1", unit="substep", doc="1 + substep of this tick's spike, 0 if none; shape [neuron_count].")
+    ids = column("i4", unit="neuron", doc="Neurons that fired, ascending; shape [neuron_count], `count` valid.")
+    count = column("i8", unit="spike", doc="Number of valid ids; shape [1].")
+
+
+class Inputs(Resource):
+    """Columns of Membrane over the global neuron index, for whoever addresses neurons by name."""
+
+    stimulus = column("f4", unit="mV", doc="Membrane.stimulus of every neuron; shape [neuron_count].")
+    sense = column("f4", unit="mV", doc="Membrane.sense of every neuron; shape [neuron_count].")
+    threshold = column("f4", unit="mV", doc="Membrane.threshold of every neuron; shape [neuron_count].")
+    threshold_intact = column("f4", unit="mV", doc="Membrane.threshold_intact of every neuron; [neuron_count].")
+    spread = column("f4", unit="mV", doc="Afferents' offsets: recruited one after another; shape [neuron_count].")
+
+
+class SpikeLog(Resource):
+    """Spikes since the last flush, for records, rates and the spike hash."""
+
+    ids = column("i4", unit="neuron", doc="Shape [capacity].")
+    ticks = column("i4", unit="tick", doc="Tick of each spike; shape [capacity].")
+    substeps = column("u1", unit="substep", doc="1 + substep of each spike; shape [capacity].")
+    count = column("i8", unit="spike", doc="Number logged, number lost to a full log; shape [2].")
+
+
+class Threads(Resource):
+    """How compiled systems share their rows."""
+
+    bounds = column("i8", unit="neuron", doc="Neuron range of each part, shape [parts + 1], multiples of 256 but the last.")
+    ran = column("i8", unit="call", doc="Parts executed by each thread; shape [64]. Not part of a snapshot.")
+
+
+class Arrivals(Resource):
+    """What each receptor receives this tick, over all neurons; neuron tables hold slices of these vectors."""
+
+    ampa = column("i4", unit="mV / 65536", doc="Shape [neuron_count].")
+    gaba = column("i4", unit="mV / 65536", doc="Shape [neuron_count].")
+    gaba_slow = column("i4", unit="mV / 65536", doc="Shape [neuron_count].")
+
+
+class Synapse(Component):
+    """One row per synapse, sorted by source, then target. One table per (receptor, learning rule)."""
+
+    post = column("i4", unit="neuron", doc="Target in the global neuron index.")
+    weight = column("f4", unit="mV", doc="PSP amplitude >= 0; the receptor gives the sign (Dale's law).")
+    delay = column("u1", unit="tick", init=1, doc="Ticks from spike to arrival, >= 1.")
+
+
+class Fanout(Side):
+    """Index of a synapse table, and the ring its spikes travel through."""
+
+    start = column("i4", unit="synapse", doc="First synapse of (source, part); shape [neuron_count, parts + 1].")
+    ring = column("i4", unit="mV / 65536", doc="Arrivals by tick and target; shape [slots, neuron_count].")
+    arrived = column("i4", unit="mV / 65536", doc="This tick's arrivals, the receptor's own vector; shape [neuron_count].")
+    saturated = column("i8", unit="arrival", doc="Arrivals clipped at 2^30; shape [parts].")
+
+
+class Population(Component):
+    """A named range of neurons."""
+
+    first = column("i4", unit="neuron", doc="First neuron in the global index.")
+    count = column("i4", unit="neuron", doc="Number of neurons.")
+    structure = column("i4", unit="1", doc="Row in the list of structure names.")
+    excitatory = column("u1", unit="flag", doc="1 if its synapses excite.")

@@ -1,0 +1,84 @@
+"""Point neurons: one row per neuron. Rest is 0 mV. Optional components cost only the tables that carry them."""
+
+from engine.component import Component, Side, column
+
+
+class Membrane(Component):
+    """Leaky integrate-and-fire state, tau_m dv/dt = -v + drive + synaptic drives (Lapicque 1907; Brunel 2000)."""
+
+    v = column("f4", unit="mV", doc="Membrane potential above rest.")
+    drive = column("f4", unit="mV", doc="Depolarisation a constant current would reach: tonic + afferent + stimulus.")
+    tonic = column("f4", unit="mV", doc="Constant part of `drive`, set at load.")
+    stimulus = column("f4", unit="mV", doc="Part of `drive` that the timeline or a player adds.")
+    sense = column("f4", unit="mV", doc="Part of `drive` that a sense organ adds (afferents only).")
+    decay = column("f4", unit="1", init=0.995, doc="exp(-substep / tau_m).")
+    threshold = column("f4", unit="mV", init=15.0, doc="A spike is raised at or above this; infinite when silenced.")
+    threshold_intact = column("f4", unit="mV", init=15.0, doc="Threshold to return to when a lesion is restored.")
+    reset = column("f4", unit="mV", doc="Potential right after a spike.")
+    refractory = column("f4", unit="substep", init=20.0, doc="Substeps held at reset after a spike (>= one tick).")
+    refractory_left = column("f4", unit="substep", doc="Substeps still to hold.")
+    fired = column("u1", unit="substep", doc="1 + substep of this tick's spike, 0 if none.")
+
+
+class Ampa(Component):
+    """Fast excitation; `arrived` is filled by deliver_spikes and background_noise, spent by lif_integrate."""
+
+    arrived = column("i4", unit="mV / 65536", doc="PSP arriving this tick, summed as integers, spread over the tick.")
+    i = column("f4", unit="mV", doc="Synaptic drive.")
+    decay = column("f4", unit="1", doc="exp(-substep / tau_ampa).")
+    jump = column("f4", unit="mV/unit", doc="Drive added per arrived unit and substep, so that the PSP peak is 1 mV.")
+    share = column("f4", unit="1", doc="Depolarisation at the end of a substep per unit drive at its start.")
+
+
+class Gaba(Component):
+    """Fast inhibition (PV, spinal); columns as in Ampa, subtracted."""
+
+    arrived = column("i4", unit="mV / 65536", doc="IPSP arriving this tick.")
+    i = column("f4", unit="mV", doc="Synaptic drive (positive number, hyperpolarising).")
+    decay = column("f4", unit="1", doc="exp(-substep / tau_gaba).")
+    jump = column("f4", unit="mV/unit", doc="Drive added per arrived unit and substep.")
+    share = column("f4", unit="1", doc="Depolarisation at the end of a substep per unit drive at its start.")
+
+
+class GabaSlow(Component):
+    """Slow dendritic inhibition (SST); columns as in Gaba."""
+
+    arrived = column("i4", unit="mV / 65536", doc="IPSP arriving this tick.")
+    i = column("f4", unit="mV", doc="Synaptic drive (positive number, hyperpolarising).")
+    decay = column("f4", unit="1", doc="exp(-substep / tau_gaba_slow).")
+    jump = column("f4", unit="mV/unit", doc="Drive added per arrived unit and substep.")
+    share = column("f4", unit="1", doc="Depolarisation at the end of a substep per unit drive at its start.")
+
+
+class Nmda(Component):
+    """Slow excitation fed by the same arrivals as Ampa (co-localised receptors); constant within a tick."""
+
+    i = column("f4", unit="mV", doc="Synaptic drive.")
+    decay = column("f4", unit="1", doc="exp(-tick / tau_nmda).")
+    jump = column("f4", unit="mV/unit", doc="Drive added per arrived Ampa unit.")
+
+
+class Adaptation(Component):
+    """Spike-frequency adaptation: a drive subtracted, raised by each spike (Treves 1993); constant within a tick."""
+
+    w = column("f4", unit="mV", doc="Adaptation, subtracted from the drive.")
+    decay = column("f4", unit="1", doc="exp(-tick / tau_adaptation).")
+    step = column("f4", unit="mV", doc="Added to w by each spike.")
+
+
+class Background(Component):
+    """Poisson input from neurons outside the model. Each population starts at a row that is a multiple of four."""
+
+    target = column("i4", unit="neuron", init=-1, doc="Neuron that receives the events, -1 for a padding row.")
+    quiet = column("u4", unit="2^-32", init=0xFFFFFFFF, doc="P(no event in a tick) as a 32-bit word.")
+    rate_class = column("i4", unit="1", doc="Column of BackgroundQuads.threshold.")
+    psp = column("i4", unit="mV / 65536", doc="PSP of one event.")
+
+
+class BackgroundQuads(Side):
+    """One Philox block serves four rows of the background table."""
+
+    key0 = column("u4", unit="1", doc="Key word 0 of the population's stream; shape [rows / 4].")
+    key1 = column("u4", unit="1", doc="Key word 1 of the population's stream; shape [rows / 4].")
+    index = column("u4", unit="1", doc="Block number within the population, so others do not matter; [rows / 4].")
+    threshold = column("u4", unit="2^-32", doc="P(count <= k) of each rate class; shape [8, classes].")

@@ -1,0 +1,113 @@
+"""Snapshots: every column that some system writes, every object that keeps state, and the tick. Nothing else changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from engine.component import Resource
+from engine.errors import UserError
+from engine.schedule import Runner
+
+FORMAT = 1
+
+
+def state_arrays(runner: Runner) -> dict[str, np.ndarray]:
+    """Name -> array of all written columns, each storage once."""
+    world, found, seen = runner.world, {}, set()
+    for phase in runner.phases:
+        for system in phase.systems:
+            for column in (*system.writes, *system.optional_writes):
+                if column.name == "ran":
+                    continue  # bookkeeping of threads, not state
+                if issubclass(column.owner, Resource):
+                    places = [("world", world.arrays.get(column))]
+                else:
+                    places = [(t.name, t[column]) for t in world.tables.values() if column.owner in t]
+                for place, array in places:
+                    if array is None:
+                        continue
+                    address = (array.__array_interface__["data"][0], array.nbytes)
+                    if address not in seen:
+                        seen.add(address)
+                        found[f"{place}/{column.owner.__name__}.{column.name}"] = array
+    return found
+
+
+def save(runner: Runner, path: str | os.PathLike, attributes: dict[str, str | int]) -> None:
+    """Write the state to an HDF5 file, all or nothing."""
+    import h5py
+
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: folder {path.parent} does not exist")
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        with h5py.File(temporary, "w") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["tick"] = runner.world.tick
+            file.attrs["seed"] = runner.world.seed
+            for key, value in attributes.items():
+                file.attrs[key] = value
+            for name, array in state_arrays(runner).items():
+                file.create_dataset(f"columns/{name}", data=array)
+            for kind, thing in runner.world.objects.items():
+                if hasattr(thing, "snapshot"):
+                    for key, array in thing.snapshot().items():
+                        file.create_dataset(f"objects/{kind.__name__}/{key}", data=array)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def attributes(path: str | os.PathLike) -> dict:
+    """What was saved beside the state (scene, seed, tick, ...)."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            found = {k: v.item() if hasattr(v, "item") else v for k, v in file.attrs.items()}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read as a snapshot ({str(error).splitlines()[0]})") from error
+    if found.get("format") != FORMAT:
+        raise UserError(f"{path}: not a snapshot of this program (format {found.get('format')}, expected {FORMAT})")
+    return found
+
+
+def load(runner: Runner, path: str | os.PathLike) -> None:
+    """Put the saved state into a world built from the same scene and seed; UserError if they do not fit."""
+    import h5py
+
+    saved = attributes(path)
+    if saved["seed"] != runner.world.seed:
+        raise UserError(f"{path}: was saved with seed {saved['seed']}, this world has seed {runner.world.seed}")
+    here = state_arrays(runner)
+    with h5py.File(path, "r") as file:
+        for name, array in here.items():
+            if f"columns/{name}" not in file or file[f"columns/{name}"].shape != array.shape:
+                found = file[f"columns/{name}"].shape if f"columns/{name}" in file else "nothing"
+                raise UserError(f"{path}: {name}: expected shape {array.shape}, found {found}; is it another scene?")
+        for name, array in here.items():
+            array[...] = file[f"columns/{name}"][...]
+        for kind, thing in runner.world.objects.items():
+            if hasattr(thing, "restore"):
+                group = file.get(f"objects/{kind.__name__}")
+                if group is None:
+                    raise UserError(f"{path}: holds no {kind.__name__}; is it another scene?")
+                thing.restore({key: group[key][...] for key in group})
+    runner.world.tick = int(saved["tick"])
+
+
+def dump_scene(scene: dict) -> str:
+    """The resolved scene as text, to be kept in a snapshot or record."""
+    return json.dumps(scene, sort_keys=True)

@@ -1,0 +1,106 @@
+"""Systems: functions that say what they read and write, and run once per matching table (or once per world)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.component import Column, Resource
+from engine.kernel import Kernel
+from engine.table import Table
+from engine.world import World
+
+
+@dataclass(frozen=True)
+class System:
+    """A declared system. Called with `(row_count, *reads, *optional_reads, *writes, *optional_writes, *objects)`.
+
+    A column of an absent optional component arrives as None, which compiled kernels prune away at compile time.
+    """
+
+    function: Callable | Kernel
+    reads: tuple[Column, ...]
+    writes: tuple[Column, ...]
+    optional_reads: tuple[Column, ...]
+    optional_writes: tuple[Column, ...]
+    objects: tuple[type, ...]
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    def __call__(self, table: Table | None, world: World, **kwargs: Any) -> Any:
+        """Run once by hand on `table` (tests, tools): columns are looked up exactly as in the schedule."""
+        return self.bind_table(world, table)()
+
+    @property
+    def needed(self) -> tuple[type, ...]:
+        """Table components a table must carry for this system to run on it."""
+        owners = dict.fromkeys(c.owner for c in (*self.reads, *self.writes) if not issubclass(c.owner, Resource))
+        return tuple(owners)
+
+    def bind(self, world: World) -> list[Call]:
+        """One call per matching table; none when a needed resource, object or table is absent from this world."""
+        if any(kind not in world.objects for kind in self.objects):
+            return []
+        if any(issubclass(c.owner, Resource) and c not in world.arrays for c in (*self.reads, *self.writes)):
+            return []
+        if not self.needed:
+            return [self.bind_table(world, None)]
+        return [self.bind_table(world, t) for t in world.tables_with(self.needed) if t.row_count]
+
+    def bind_table(self, world: World, table: Table | None) -> Call:
+        def find(column: Column, writable: bool) -> np.ndarray | None:
+            if issubclass(column.owner, Resource):
+                array = world.arrays.get(column)
+            elif table is not None and column.owner in table:
+                array = table[column]
+            else:
+                array = None
+            if array is not None and world.strict and not writable:
+                array = array.view()
+                array.flags.writeable = False
+            return array
+
+        read_only = [find(c, False) for c in (*self.reads, *self.optional_reads)]
+        writable = [find(c, True) for c in (*self.writes, *self.optional_writes)]
+        objects = [world.object(kind) for kind in self.objects]
+        function = self.function.form(world.threads) if isinstance(self.function, Kernel) else self.function
+        row_count = table.row_count if table is not None else 0
+        return Call(self, table, function, (row_count, *read_only, *writable, *objects))
+
+
+@dataclass
+class Call:
+    """A system bound to one table: `call()` runs it; `wall_ns` and `count` are kept by the scheduler."""
+
+    system: System
+    table: Table | None
+    function: Callable
+    args: tuple
+    wall_ns: int = 0
+    count: int = 0
+
+    def __call__(self) -> Any:
+        return self.function(*self.args)
+
+
+def system(
+    *,
+    reads: Iterable[Column] = (),
+    writes: Iterable[Column] = (),
+    optional_reads: Iterable[Column] = (),
+    optional_writes: Iterable[Column] = (),
+    objects: Iterable[type] = (),
+):
+    """Declare the decorated function or kernel as a system."""
+
+    def decorate(function: Callable | Kernel) -> System:
+        return System(
+            function, tuple(reads), tuple(writes), tuple(optional_reads), tuple(optional_writes), tuple(objects)
+        )
+
+    return decorate

@@ -1,0 +1,56 @@
+"""Add Poisson background events, drawn by counter, to the excitatory arrivals of this tick."""
+
+import numba as nb
+import numpy as np
+
+from components.network import Arrivals, Threads
+from components.neuron import Background, BackgroundQuads
+from engine.draws import philox4x32
+from engine.kernel import kernel
+from engine.schedule import Now
+from engine.system import system
+
+B = 128  # Philox blocks drawn together in one vector loop
+
+
+@system(
+    reads=[Now.tick, Threads.bounds, BackgroundQuads.key0, BackgroundQuads.key1, BackgroundQuads.index,
+           BackgroundQuads.threshold, Background.target, Background.quiet, Background.rate_class, Background.psp],
+    writes=[Arrivals.ampa, Threads.ran],
+)  # fmt: skip
+@kernel
+def background_noise(n, tick, bounds, key0, key1, index, threshold, target, quiet, rate_class, psp, ampa, ran):
+    """Event counts of one tick by inversion (at most 8), for every row of the background table, shape [n].
+
+    Draws are keyed by (population's key, tick, place in the population): nothing else moves them.
+    """
+    parts = bounds.shape[0] - 1
+    low = np.uint64(tick[0]) & np.uint64(0xFFFFFFFF)
+    high = np.uint64(tick[0]) >> np.uint64(32)
+    quads = n // 4
+    for part in nb.prange(parts):
+        ran[nb.get_thread_id()] += 1
+        words = np.empty(4 * B, np.uint32)
+        first = quads * part // parts
+        last = quads * (part + 1) // parts
+        for base in range(first, last, B):
+            m = min(B, last - base)
+            for q in range(m):
+                w0, w1, w2, w3 = philox4x32(
+                    np.uint64(key0[base + q]), np.uint64(key1[base + q]), low, high, np.uint64(index[base + q]),
+                    np.uint64(0),
+                )  # fmt: skip
+                words[q] = w0
+                words[B + q] = w1
+                words[2 * B + q] = w2
+                words[3 * B + q] = w3
+            for q in range(m):
+                for lane in range(4):
+                    u = words[lane * B + q]
+                    row = 4 * (base + q) + lane
+                    if u >= quiet[row] and target[row] >= 0:
+                        c = rate_class[row]
+                        events = 1
+                        while events < 8 and u >= threshold[events, c]:
+                            events += 1
+                        ampa[target[row]] += np.int32(events) * psp[row]

@@ -1,0 +1,30 @@
+"""Motor-neuron spikes -> muscle activation -> actuator control. The only writer of control."""
+
+import numpy as np
+
+from components.body import BodyState, Muscle
+from components.network import Spikes
+from engine.kernel import kernel
+from engine.system import system
+
+
+@system(
+    reads=[Spikes.fired, Muscle.pool_first, Muscle.pool_count, Muscle.decay, Muscle.twitch, Muscle.actuator,
+           Muscle.ctrl_gain],
+    writes=[Muscle.activation, BodyState.ctrl],
+)  # fmt: skip
+@kernel
+def muscle_drive(n, fired, pool_first, pool_count, decay, twitch, actuator, ctrl_gain, activation, ctrl):
+    """First-order activation: each spike adds a twitch that decays with tau_activation; n = muscles."""
+    ctrl[:] = 0.0
+    for m in range(n):
+        spikes = 0
+        for k in range(pool_first[m], pool_first[m] + pool_count[m]):
+            if fired[k]:
+                spikes += 1
+        a = activation[m] * decay[m] + np.float32(spikes) * twitch[m]
+        a = min(a, np.float32(1.0))
+        if a < np.float32(1e-9):
+            a = np.float32(0.0)
+        activation[m] = a
+        ctrl[actuator[m]] += ctrl_gain[m] * a

@@ -1,0 +1,28 @@
+"""The whole tick, top to bottom. Order is decided here and nowhere else."""
+
+from engine.schedule import Phase
+from systems.background_noise import background_noise
+from systems.collect_spikes import collect_spikes
+from systems.deliver_spikes import deliver_spikes
+from systems.flush_spikes import flush_spikes
+from systems.lif_integrate import lif_integrate
+from systems.muscle_drive import muscle_drive
+from systems.physics_step import physics_step
+from systems.sample_record import sample_record
+from systems.sense_muscles import sense_spindles, sense_tendon_organs
+from systems.sense_touch import sense_touch
+from systems.sum_drive import sum_drive
+from systems.timeline import timeline
+
+TICK = (
+    #     phase       runs every   systems, in the order they run
+    Phase("input", "tick", (timeline,)),  # events -> stimuli, forces, lesions
+    Phase("sense", "body step", (sense_spindles, sense_tendon_organs, sense_touch)),  # sensors -> afferent drive
+    Phase("deliver", "tick", (deliver_spikes, background_noise)),  # spike ring -> arrivals
+    Phase("integrate", "tick", (sum_drive, lif_integrate, collect_spikes)),  # arrivals -> v, spikes
+    Phase("act", "tick", (muscle_drive,)),  # motor-neuron spikes -> activation
+    Phase("body", "body step", (physics_step,)),  # activation -> pose, contacts
+    Phase("observe", "block", (flush_spikes,)),  # spikes -> hash, histories, records
+    Phase("record", "sample", (sample_record,)),  # columns -> record
+    # settle is built into the runner: queued spawns and despawns, event queues cleared
+)

@@ -1,0 +1,23 @@
+"""Touch: contact forces on patches of skin -> afferent drive."""
+
+import numpy as np
+
+from components.body import BodyState, TouchPatch
+from components.network import Inputs
+from engine.kernel import kernel
+from engine.system import system
+
+
+@system(
+    reads=[BodyState.sensors, Inputs.spread, TouchPatch.sensor, TouchPatch.gain, TouchPatch.half_force,
+           TouchPatch.first, TouchPatch.count],
+    writes=[Inputs.sense],
+)  # fmt: skip
+@kernel
+def sense_touch(n, sensors, spread, sensor, gain, half_force, first, count, sense):
+    """Saturating drive gain x F / (F + half_force) of pressure mechanoreceptors; n = patches, F in newtons."""
+    for g in range(n):
+        force = max(sensors[sensor[g]], 0.0)
+        drive = gain[g] * force / (force + half_force[g])
+        for k in range(first[g], first[g] + count[g]):
+            sense[k] = np.float32(drive) - spread[k]

@@ -1,0 +1,219 @@
+"""A running scene: load, run, ask, touch, save. What the front door hands out."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from pathlib import Path
+
+import numpy as np
+
+from components.network import Inputs, SpikeLog
+from components.neuron import Membrane
+from engine import snapshot
+from engine.clock import MAX_SPEED, Clock
+from engine.errors import UserError
+from engine.scene import dump, load_scene
+from engine.schedule import Runner
+from engine.units import quantity
+from systems.flush_spikes import BLOCK, SpikeObserver, _chain
+from systems.physics_step import Physics
+from systems.sample_record import Sampler
+from systems.schedule import TICK
+from systems.spawn.build import build_world
+from systems.spawn.network import Network
+from systems.spawn.scene_model import SCENES, Scene, check_files
+from systems.timeline import Action, Timeline
+
+MAX_THREADS = 64
+
+
+class Simulation:
+    """One world with its schedule and clock. Time is counted in ticks of 1 ms; brain and body share them."""
+
+    def __init__(self, scene: Scene, source, *, seed: int | None = None, threads: int = 1, strict: bool = True,
+                 timed: bool = False):  # fmt: skip
+        started = time.perf_counter()
+        if not 1 <= threads <= MAX_THREADS:
+            raise UserError(f"--threads: expected 1 to {MAX_THREADS}, got {threads}")
+        self.scene, self.source = scene, source
+        self.seed = scene.seed if seed is None else int(seed)
+        self.threads = threads
+        self.world = build_world(scene, source, self.seed, threads, strict)
+        objects = self.world.objects
+        self.network: Network | None = objects.get(Network)
+        self.physics: Physics | None = objects.get(Physics)
+        self.body = self.physics.body if self.physics else None
+        self.spikes: SpikeObserver = objects[SpikeObserver]
+        self.timeline: Timeline = objects[Timeline]
+        self.sampler: Sampler = objects[Sampler]
+        body_step = self.body.step_ms if self.body else 1
+        every = max(1, round(scene.record.every))
+        self.runner = Runner(
+            self.world, TICK, {"tick": 1, "body step": body_step, "block": BLOCK, "sample": every}, timed=timed
+        )
+        self.clock = Clock(1.0, speed=MAX_SPEED)
+        self.runner.bind()
+        self.wall_s = 0.0
+        self.load_s = time.perf_counter() - started
+
+    # time -------------------------------------------------------------------------------------------------------
+    @property
+    def tick(self) -> int:
+        return self.world.tick
+
+    @property
+    def time_s(self) -> float:
+        """Simulated seconds since the start."""
+        return self.world.tick / 1000.0
+
+    @property
+    def realtime_x(self) -> float:
+        """Simulated seconds per wall second of all runs since load."""
+        return self._ticks_run / 1000.0 / self.wall_s if self.wall_s else 0.0
+
+    _ticks_run = 0
+
+    def run(self, duration: str | float, on_tick=None) -> Simulation:
+        """Advance by a duration ("100 ms", or a number of ms), in whole ticks. `on_tick(simulation)` may look on."""
+        ms = quantity(duration, "time") if isinstance(duration, str) else float(duration)
+        ticks = round(ms)
+        if ticks < 0 or abs(ticks - ms) > 1e-9:
+            raise UserError(f"run: expected a whole number of ticks of 1 ms, got {duration}")
+        step = self.runner.step
+        started, first = time.perf_counter(), self.world.tick
+        try:
+            if on_tick is None:
+                for _ in range(ticks):
+                    step()
+            else:
+                for _ in range(ticks):
+                    step()
+                    on_tick(self)
+        finally:
+            self.wall_s += time.perf_counter() - started
+            self._ticks_run += self.world.tick - first
+        return self
+
+    # questions --------------------------------------------------------------------------------------------------
+    @property
+    def spike_hash(self) -> str:
+        """Hash of all spikes so far (neuron, tick, substep), the log not yet flushed included."""
+        if self.network is None:
+            return self.spikes.digest.hex()
+        found = int(self.world[SpikeLog.count][0])
+        return _chain(
+            self.spikes.digest, *(self.world[c][:found] for c in (SpikeLog.ids, SpikeLog.ticks, SpikeLog.substeps))
+        ).hex()
+
+    def spike_history(self) -> tuple[np.ndarray, np.ndarray]:
+        """(neuron, tick) of all spikes still in memory, the newest included."""
+        ids, ticks, _ = self.spikes.history()
+        found = int(self.world[SpikeLog.count][0]) if self.network else 0
+        if not found:
+            return ids, ticks
+        return (np.concatenate([ids, self.world[SpikeLog.ids][:found]]),
+                np.concatenate([ticks, self.world[SpikeLog.ticks][:found]]))  # fmt: skip
+
+    def rate_hz(self, selector: str, window: str | float | None = None) -> float:
+        """Mean rate of the selected neurons over the last `window` (all of the run if left out, at most 60 s)."""
+        neurons = self._neurons(selector)
+        ids, ticks = self.spike_history()
+        span = min(self.tick, int(self.spikes.keep_ms)) if window is None else round(_ms(window))
+        span = min(max(span, 1), max(self.tick, 1))
+        mask = np.zeros(self.network.neuron_count, bool)
+        mask[neurons] = True
+        recent = ticks >= self.tick - span
+        return float(mask[ids[recent]].sum()) / neurons.size / (span / 1000.0)
+
+    def spike_count(self, selector: str, start: str | float, stop: str | float) -> int:
+        """Spikes of the selected neurons in [start, stop) of simulated time."""
+        ids, ticks = self.spike_history()
+        chosen = np.isin(ids, self._neurons(selector))
+        return int((chosen & (ticks >= _ms(start)) & (ticks < _ms(stop))).sum())
+
+    def _neurons(self, selector: str) -> np.ndarray:
+        if self.network is None:
+            raise UserError(f"{selector}: this scene has no brain")
+        return self.timeline.targets.neurons(selector)
+
+    def column(self, column, selector: str) -> np.ndarray:
+        """A copy of a neuron column for the selected neurons, e.g. `sim.column(Membrane.v, "cortex.*.pv")`."""
+        wanted = self._neurons(selector)
+        whole = np.zeros(self.network.neuron_count, column.dtype)
+        at = 0
+        for table in self.world.tables_with([Membrane]):
+            if column.owner in table:
+                whole[at : at + table.row_count] = table[column]
+            at += table.row_count
+        return whole[wanted]
+
+    def activation(self, glob: str = "*") -> dict[str, float]:
+        """Muscle -> activation 0..1."""
+        from components.body import Muscle
+
+        table = self.world.tables.get("muscles")
+        if table is None:
+            return {}
+        names = self.physics.muscle_names
+        return {n: float(a) for n, a in zip(names, table[Muscle.activation], strict=True) if fnmatch.fnmatchcase(n, glob)}
+
+    # hands ------------------------------------------------------------------------------------------------------
+    def _act(self, verb: str, of: str, last: str | float | None, value: float = 0.0, **more) -> None:
+        end = -1 if last is None else self.tick + max(1, round(_ms(last)))
+        self.timeline.add(Action(self.tick, end, verb, of, value, **more))
+
+    def touch(self, patch: str, force: str = "0.5 N", last: str = "1 s") -> None:
+        """Press a patch of skin with the examiner's fingertip."""
+        self._act("touch", patch, last, quantity(force, "force"))
+
+    def tap(self, muscle: str, torque: str = "0.2 N m", last: str = "20 ms") -> None:
+        """Stretch a muscle by a short torque about its joint."""
+        self._act("tap", muscle, last, quantity(torque, "torque"))
+
+    def push(self, part: str, force: str, direction=(1.0, 0.0, 0.0), last: str = "100 ms") -> None:
+        """Push a part of the body."""
+        self._act("push", part, last, quantity(force, "force"), direction=tuple(direction))
+
+    def stimulate(self, selector: str, drive: str, last: str = "50 ms") -> None:
+        """Add a constant drive to the selected neurons."""
+        self._act("stimulate", selector, last, quantity(drive, "potential"))
+
+    def silence(self, selector: str, last: str | None = None) -> None:
+        """Lesion: the selected neurons never fire, until restored or for `last`."""
+        self._act("silence", selector, last)
+
+    def restore(self, selector: str) -> None:
+        """Undo a lesion."""
+        self._act("restore", selector, None)
+
+    # state ------------------------------------------------------------------------------------------------------
+    def save(self, path) -> None:
+        """Write a snapshot; `load_state` continues from it bit for bit."""
+        snapshot.save(self.runner, path, {"scene": snapshot.dump_scene(dump(self.scene)), "title": self.scene.title})
+
+    def load_state(self, path) -> Simulation:
+        """Continue from a snapshot of the same scene and seed."""
+        snapshot.load(self.runner, path)
+        return self
+
+    def view(self, **options):
+        """Open the window of `encephagen play` on this simulation."""
+        from systems.view.play import play
+
+        return play(self, **options)
+
+
+def _ms(value: str | float) -> float:
+    return quantity(value, "time") if isinstance(value, str) else float(value)
+
+
+def load(scene="newborn", *, seed: int | None = None, overrides=(), threads: int = 1, strict: bool = True,
+         timed: bool = False) -> Simulation:  # fmt: skip
+    """A simulation of a shipped scene (bare name) or a scene file; `overrides` as in `--set a.b=c`."""
+    model, source = load_scene(scene, Scene, [SCENES, Path.cwd()], overrides)
+    check_files(model, source)
+    return Simulation(model, source, seed=seed, threads=threads, strict=strict, timed=timed)
+
+
+__all__ = ["Inputs", "Simulation", "load"]

@@ -1,0 +1,183 @@
+"""A scene -> a world ready to tick. Runs once at start; names become numbers here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from components.body import BodyState, Muscle, Spindle, TendonOrgan, TouchPatch
+from components.network import Inputs, Threads
+from components.timing import Substeps
+from engine.errors import UserError
+from engine.schedule import Now
+from engine.units import quantity
+from engine.world import World
+from systems.flush_spikes import SpikeObserver
+from systems.physics_step import Physics
+from systems.sample_record import Sampler
+from systems.spawn import network as net
+from systems.spawn.body import load_body
+from systems.spawn.connectome import load_connectome, normalised
+from systems.timeline import Targets, Timeline, actions_of
+
+CALIBRATION = Path(__file__).resolve().parents[2] / "assets" / "circuits" / "calibration"
+FULL_FORCE_HZ = 40.0  # pool rate at which a muscle reaches full force (newborn motor units 5..40 Hz; De Luca 1982, ours)
+
+
+def build_world(scene, source, seed: int, threads: int, strict: bool) -> World:
+    """Every table, resource and object of the scene's world."""
+    world = World(seed, threads=threads, strict=strict)
+    world.set_array(Now.tick, np.zeros(1, np.int64))
+    world.set_array(Substeps.count, np.array([scene.clock.substeps], np.int64))
+    body = None
+    if scene.body is not None:
+        body = load_body(scene.body.model, scene.body.pose)
+    network = make_network(world, scene, source, body) if scene.brain is not None else None
+    targets = Targets(network, body)
+    if body is not None:
+        attach_body(world, body, network, targets)
+    plan = world.add_object(Timeline(targets))
+    for number, event in enumerate(scene.timeline):
+        try:
+            plan.add(actions_of(event, targets))
+        except UserError as error:
+            raise source.error(str(error), "timeline", number) from None
+    if scene.brain is not None:
+        for number, selector in enumerate(scene.brain.silence):
+            try:
+                world[Inputs.threshold][targets.neurons(selector)] = np.float32(1e30)
+            except UserError as error:
+                raise source.error(str(error), "brain", "silence", number) from None
+    world.add_object(SpikeObserver())
+    world.add_object(Sampler())
+    return world
+
+
+def make_network(world: World, scene, source, body) -> net.Network:
+    """Populations, neurons, background and synapses of the scene's circuits."""
+    brain = scene.brain
+    files = []
+    for number, name in enumerate(brain.circuits):
+        try:
+            files.append(net.load_circuit(name))
+        except UserError as error:
+            raise source.error(str(error), "brain", "circuits", number) from None
+    circuits = [circuit for circuit, _ in files]
+    if any(cell.per in ("muscle", "patch") for c in circuits for cell in c.cells.values()) and body is None:
+        wanting = next(c.structure for c in circuits if any(x.per in ("muscle", "patch") for x in c.cells.values()))
+        raise source.error(f"{wanting} has a population per muscle or patch; expected a body", "brain", "circuits")
+    parameters = net.parameters_of(
+        circuits, [s for _, s in files], brain.parameters, lambda m, k: source.error(m, "brain", "parameters", k)
+    )
+    if brain.profile == "newborn" and "velocity" not in brain.parameters and "velocity" in parameters:
+        parameters["velocity"] = quantity("2 m/s", "speed")
+    network = net.Network(parameters=parameters)
+    if any(cell.per == "region" for c in circuits for cell in c.cells.values()):
+        network.connectome = load_connectome(brain.connectome, source.path.parent)
+        network.weights = normalised(network.connectome, parameters.get("homotopic", 0.3))
+    network.populations = net.expand(circuits, network.connectome, body)
+    world.set_array(Threads.ran, np.zeros(64, np.int64))
+    net.make_neurons(world, network, circuits, scene.clock.substeps)
+    total, parts = network.neuron_count, world.threads
+    bounds = [total * p // parts // 256 * 256 for p in range(parts)] + [total]
+    world.set_array(Threads.bounds, np.array(bounds, np.int64))
+    network.background_hz = background_rates(network, brain.profile)
+    net.make_background(world, network)
+    try:
+        net.make_synapses(world, network, circuits, body, brain.gains)
+    except UserError as error:
+        raise source.error(str(error), "brain") from None
+    for population in network.populations:
+        if population.cell.sense is not None:
+            k = np.arange(population.count, dtype=np.float32) + 0.5
+            world[Inputs.spread][population.neurons] = population.cell.sense.spread * k / population.count
+    world.add_object(network)
+    return network
+
+
+def background_rates(network: net.Network, profile: str) -> dict[str, float]:
+    """Background events per second of each population: from its file, or from the profile's calibration asset."""
+    rates, assets = {}, {}
+    for p in network.populations:
+        spec = p.cell.background
+        if spec is None:
+            continue
+        if spec.rate != "calibrated":
+            rates[p.name] = spec.rate
+            continue
+        if p.structure not in assets:
+            assets[p.structure] = read_calibration(p.structure, profile)
+        table = assets[p.structure]
+        cells = table.get(p.instance) or table.get("*")
+        rates[p.name] = float(cells[p.cell_name]) if cells else 0.0
+    return rates
+
+
+def read_calibration(structure: str, profile: str) -> dict[str, dict[str, float]]:
+    """instance -> cell -> events per second; `*` is used for instances that were not calibrated (own connectomes)."""
+    path = CALIBRATION / f"{structure}_{profile}.json"
+    try:
+        return json.loads(path.read_text())["background_hz"]
+    except FileNotFoundError:
+        raise UserError(f"{path.name}: no calibration of {structure} for profile {profile}; "
+                        "make it with python -m tools.calibrate_cortex") from None  # fmt: skip
+
+
+def attach_body(world: World, body, network: net.Network | None, targets: Targets) -> None:
+    """Physics, muscles and sense organs."""
+    physics = world.add_object(Physics(body))
+    model, data = physics.model, physics.data
+    world.set_array(BodyState.sensors, np.array(data.sensordata, float))
+    world.set_array(BodyState.ctrl, np.zeros(model.nu))
+    world.set_array(BodyState.hand, np.zeros(model.nu))
+    world.set_array(BodyState.joint_torque, np.zeros(model.nv))
+    world.set_array(BodyState.wrench, np.zeros((model.nbody, 6)))
+    world.set_array(BodyState.hold, np.array(data.eq_active, np.uint8))
+    world.set_array(BodyState.holder, np.array(data.mocap_pos, float).reshape(-1, 3))
+    targets.held = world[BodyState.hold].copy()
+    if network is None:
+        return
+    pools = {p.instance: p for p in network.populations if p.cell.motor}
+    muscles = [m for m in body.muscles if m.name in pools]
+    if muscles:
+        table = world.add_table("muscles", [Muscle], len(muscles))
+        for row, muscle in enumerate(muscles):
+            pool = pools[muscle.name]
+            table[Muscle.pool_first][row], table[Muscle.pool_count][row] = pool.first, pool.count
+            table[Muscle.decay][row] = np.exp(-1.0 / muscle.tau_ms)
+            table[Muscle.twitch][row] = 1000.0 / (FULL_FORCE_HZ * muscle.tau_ms * pool.count)
+            table[Muscle.actuator][row], table[Muscle.ctrl_gain][row] = muscle.actuator_id, muscle.ctrl_gain
+        physics.muscle_names = [m.name for m in muscles]
+    groups = {"spindle": [], "tendon_organ": [], "touch": []}
+    for p in network.populations:
+        if p.cell.sense is not None:
+            groups[p.cell.sense.organ.removesuffix("_primary").removesuffix("_secondary")].append(p)
+    if groups["spindle"]:
+        table = world.add_table("spindles", [Spindle], len(groups["spindle"]))
+        for row, p in enumerate(groups["spindle"]):
+            muscle, sense = body.muscle(p.instance), p.cell.sense
+            low, high = muscle.length_range_m
+            table[Spindle.length_sensor][row] = body.sensor_address(muscle.length_sensor)[0]
+            table[Spindle.velocity_sensor][row] = body.sensor_address(muscle.velocity_sensor)[0]
+            table[Spindle.rest_length][row], table[Spindle.length_range][row] = low, high - low
+            table[Spindle.length_gain][row], table[Spindle.velocity_gain][row] = sense.gain, sense.velocity_gain
+            table[Spindle.first][row], table[Spindle.count][row] = p.first, p.count
+    if groups["tendon_organ"]:
+        table = world.add_table("tendon_organs", [TendonOrgan], len(groups["tendon_organ"]))
+        for row, p in enumerate(groups["tendon_organ"]):
+            muscle = body.muscle(p.instance)
+            table[TendonOrgan.force_sensor][row] = body.sensor_address(muscle.force_sensor)[0]
+            table[TendonOrgan.force_scale][row] = muscle.force_sign * muscle.force_scale / muscle.max_force_n
+            table[TendonOrgan.gain][row] = p.cell.sense.gain
+            table[TendonOrgan.first][row], table[TendonOrgan.count][row] = p.first, p.count
+    if groups["touch"]:
+        table = world.add_table("touch_patches", [TouchPatch], len(groups["touch"]))
+        for row, p in enumerate(groups["touch"]):
+            patch = body.patch(p.instance)
+            table[TouchPatch.sensor][row] = body.sensor_address(patch.sensor)[0]
+            table[TouchPatch.gain][row] = p.cell.sense.gain
+            table[TouchPatch.half_force][row] = quantity(p.cell.sense.half_force, "force")
+            table[TouchPatch.first][row], table[TouchPatch.count][row] = p.first, p.count
+            table[TouchPatch.presser][row] = patch.presser_actuator_id

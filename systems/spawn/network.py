@@ -1,0 +1,452 @@
+"""Circuit files -> populations, neuron tables, synapse tables. Everything is drawn from named streams of one seed."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import poisson
+
+from components.network import Arrivals, Fanout, Inputs, SpikeLog, Spikes, Synapse, Threads
+from components.neuron import Adaptation, Ampa, Background, BackgroundQuads, Gaba, GabaSlow, Membrane, Nmda
+from engine.errors import UserError
+from engine.scene import Source, load_scene
+from engine.units import quantity
+from engine.world import World
+from systems.spawn.circuit_model import Cell, Circuit, Projection
+from systems.spawn.connectome import Connectome, delays_ms, normalised, tau_region_ms
+
+CIRCUITS = Path(__file__).resolve().parents[2] / "assets" / "circuits"
+UNIT = 65536.0  # arrivals are counted in 2^-16 mV
+RECEPTORS = {"ampa": (Ampa, Arrivals.ampa), "gaba": (Gaba, Arrivals.gaba), "gaba_slow": (GabaSlow, Arrivals.gaba_slow)}
+INPUTS = {
+    Membrane.stimulus: Inputs.stimulus,
+    Membrane.sense: Inputs.sense,
+    Membrane.threshold: Inputs.threshold,
+    Membrane.threshold_intact: Inputs.threshold_intact,
+}
+
+
+@dataclass
+class Population:
+    """A named range of neurons: `structure.instance.cell`."""
+
+    structure: str
+    instance: str
+    cell_name: str
+    cell: Cell
+    first: int = -1
+    scale: float = 1.0  # tau_region / 20 ms
+
+    @property
+    def name(self) -> str:
+        return f"{self.structure}.{self.instance}.{self.cell_name}"
+
+    @property
+    def count(self) -> int:
+        return self.cell.count
+
+    @property
+    def tau_m(self) -> float:
+        return self.cell.tau_m * (self.scale if self.cell.regional_tau else 1.0)
+
+    @property
+    def has_nmda(self) -> bool:
+        nmda = self.cell.nmda
+        return nmda is not None and any(fnmatch.fnmatchcase(self.instance, glob) for glob in nmda.instances)
+
+    @property
+    def neurons(self) -> slice:
+        return slice(self.first, self.first + self.count)
+
+    def psp_to_charge(self, tau_syn: float) -> float:
+        """Depolarisation time integral / tau_m (mV per mV of PSP peak) of an exponential synapse."""
+        a, b = self.tau_m, tau_syn
+        return float(np.e) if abs(a - b) < 1e-6 else (a / b) ** (b / (a - b))
+
+
+@dataclass
+class JoinedProjection:
+    """A projection as built: what it joins, how many synapses, and its share of bookkeeping."""
+
+    name: str
+    structure: str
+    spec: Projection
+    kind: str  # "local", "long_range" or "other": for coupling shares
+    gain: float
+    first: int = 0
+    count: int = 0
+
+
+@dataclass
+class Network:
+    """Names of everything neural in a world; tables hold the numbers."""
+
+    populations: list[Population] = field(default_factory=list)
+    projections: list[JoinedProjection] = field(default_factory=list)
+    structures: list[str] = field(default_factory=list)
+    neuron_count: int = 0
+    synapse_count: int = 0
+    connectome: Connectome | None = None
+    weights: np.ndarray | None = None  # normalised, [target, source]
+    parameters: dict[str, float] = field(default_factory=dict)
+    background_hz: dict[str, float] = field(default_factory=dict)  # by population
+    projection_of: dict[str, np.ndarray] = field(default_factory=dict)  # receptor -> [synapses] projection number
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, Population]:
+        return {p.name: p for p in self.populations}
+
+    def select(self, glob: str) -> list[Population]:
+        """Populations whose name matches; a bare structure or `structure.instance` selects everything below."""
+        found = [p for p in self.populations if fnmatch.fnmatchcase(p.name, glob)]
+        if not found:
+            found = [p for p in self.populations if fnmatch.fnmatchcase(p.name, glob + ".*")]
+        if not found:
+            raise UserError(f"no population matches {glob!r} (names are structure.instance.cell, e.g. {self._example()})")
+        return found
+
+    def neurons(self, glob: str) -> np.ndarray:
+        """Global indices of all neurons of the selected populations, ascending."""
+        chosen = sorted(self.select(glob), key=lambda p: p.first)
+        return np.concatenate([np.arange(p.first, p.first + p.count) for p in chosen])
+
+    def _example(self) -> str:
+        return self.populations[0].name if self.populations else "none here"
+
+
+def load_circuit(name: str) -> tuple[Circuit, Source]:
+    """A circuit by bare name (assets/circuits) or path."""
+    return load_scene(name, Circuit, [CIRCUITS])
+
+
+# populations ----------------------------------------------------------------------------------------------------
+
+
+def instances_of(per: str, connectome: Connectome | None, body) -> list[str]:
+    if per == "region":
+        return list(connectome.labels) if connectome is not None else []
+    if per == "muscle":
+        return [m.name for m in body.muscles] if body is not None else []
+    if per == "patch":
+        return [p.name for p in body.patches] if body is not None else []
+    return ["left", "right"] if per == "side" else ["all"]
+
+
+def expand(circuits: list[Circuit], connectome: Connectome | None, body) -> list[Population]:
+    """All populations, in the order of files, instances and cells."""
+    scale = {}
+    if connectome is not None:
+        scale = dict(zip(connectome.labels, tau_region_ms(connectome) / 20.0, strict=True))
+    out = []
+    for circuit in circuits:
+        groups = dict.fromkeys(cell.per for cell in circuit.cells.values())
+        for per in groups:
+            for instance in instances_of(per, connectome, body):
+                for name, cell in circuit.cells.items():
+                    if cell.per == per:
+                        factor = float(scale.get(instance, 1.0)) if per == "region" else 1.0
+                        out.append(Population(circuit.structure, instance, name, cell, scale=factor))
+    return out
+
+
+def table_of(population: Population, slow: set[tuple[str, str]]) -> tuple[type, ...]:
+    """Components the population's neurons need: what they do not have costs nothing."""
+    components = [Membrane, Ampa, Gaba]
+    if (population.structure, population.cell_name) in slow:
+        components.append(GabaSlow)
+    if population.has_nmda:
+        components.append(Nmda)
+    if population.cell.adaptation is not None:
+        components.append(Adaptation)
+    return tuple(components)
+
+
+def make_neurons(world: World, network: Network, circuits: list[Circuit], substeps: int) -> None:
+    """Lay the populations out in tables by what they need, and set every constant column."""
+    slow = set()
+    cells = {(c.structure, name): cell for c in circuits for name, cell in c.cells.items()}
+    for circuit in circuits:
+        for projection in circuit.projections:
+            for source in sources_of(projection, circuit):
+                if source in cells and cells[source].acts_on == "gaba_slow":
+                    slow.add((circuit.structure, projection.to))
+    kinds: dict[tuple[type, ...], list[Population]] = {}
+    for population in network.populations:
+        kinds.setdefault(table_of(population, slow), []).append(population)
+    total = network.neuron_count = sum(p.count for p in network.populations)
+    fired = world.set_array(Spikes.fired, np.zeros(total, np.uint8))
+    world.set_array(Spikes.ids, np.zeros(total, np.int32))
+    world.set_array(Spikes.count, np.zeros(1, np.int64))
+    capacity = max(1 << 16, 4 * total)
+    for c, shape in ((SpikeLog.ids, capacity), (SpikeLog.ticks, capacity), (SpikeLog.substeps, capacity)):
+        world.set_array(c, np.zeros(shape, c.dtype))
+    world.set_array(SpikeLog.count, np.zeros(2, np.int64))
+    arrivals = {name: world.set_array(c, np.zeros(total, np.int32)) for name, (_, c) in RECEPTORS.items()}
+    inputs = {}
+    for c, shared in INPUTS.items():
+        inputs[c] = world.set_array(shared, np.zeros(total, np.float32))
+    world.set_array(Inputs.spread, np.zeros(total, np.float32))
+    at = 0
+    for components, members in kinds.items():
+        first = at
+        for population in members:
+            population.first = at
+            at += population.count
+        name = "neurons_" + "_".join(c.__name__.lower() for c in components[3:]) if len(components) > 3 else "neurons"
+        table = world.add_table(name, components, at - first)
+        table.share(Membrane.fired, fired[first:at])
+        for c, vector in inputs.items():
+            table.share(c, vector[first:at])
+        for receptor, (component, _) in RECEPTORS.items():
+            if component in table:
+                table.share(component.arrived, arrivals[receptor][first:at])
+        for population in members:
+            fill(world, table, population, slice(population.first - first, population.first - first + population.count),
+                 substeps)  # fmt: skip
+    network.structures = list(dict.fromkeys(p.structure for p in network.populations))
+
+
+def fill(world: World, table, population: Population, rows: slice, substeps: int) -> None:
+    """Columns of one population. PSPs peak at 1 mV per arrived mV whatever the time constants are."""
+    cell, dt, tau = population.cell, 1.0 / substeps, population.tau_m
+    rng = world.streams.generator(f"initial/{population.name}")
+    table[Membrane.v][rows] = rng.uniform(0.0, 0.9 * cell.threshold, population.count)
+    table[Membrane.tonic][rows] = cell.tonic
+    table[Membrane.drive][rows] = cell.tonic
+    table[Membrane.decay][rows] = np.exp(-dt / tau)
+    table[Membrane.threshold][rows] = table[Membrane.threshold_intact][rows] = cell.threshold
+    table[Membrane.reset][rows] = cell.reset
+    table[Membrane.refractory][rows] = round(cell.refractory / dt)
+    share = cell.nmda.share if population.has_nmda else 0.0
+    for component, tau_syn in ((Ampa, cell.tau_ampa), (Gaba, cell.tau_gaba), (GabaSlow, cell.tau_gaba_slow)):
+        if component in table:
+            if abs(tau_syn - tau) < 1e-3 * tau:
+                tau_syn = tau * 1.001  # the formulas below have a removable singularity at equal constants
+            jump = (tau_syn / tau) ** (tau / (tau_syn - tau))  # drive that makes a PSP of peak 1 mV
+            table[component.decay][rows] = np.exp(-dt / tau_syn)
+            table[component.jump][rows] = jump / UNIT / substeps
+            table[component.share][rows] = tau_syn / (tau_syn - tau) * (np.exp(-dt / tau_syn) - np.exp(-dt / tau))
+            if component is Ampa and share:
+                table[Nmda.decay][rows] = np.exp(-1.0 / cell.nmda.tau)
+                table[Nmda.jump][rows] = jump / UNIT * tau_syn / cell.nmda.tau * share / (1.0 - share)
+    if Adaptation in table:
+        table[Adaptation.decay][rows] = np.exp(-1.0 / cell.adaptation.tau)
+        table[Adaptation.step][rows] = cell.adaptation.step
+
+
+def make_background(world: World, network: Network) -> None:
+    """One row per neuron with background, padded to fours per population, drawn from the population's own stream."""
+    chosen = [p for p in network.populations if network.background_hz.get(p.name, 0.0) > 0]
+    if not chosen:
+        return
+    quads = [(p.count + 3) // 4 for p in chosen]
+    table = world.add_table("background", [Background, BackgroundQuads], 4 * sum(quads))
+    rates = np.array([network.background_hz[p.name] / 1000.0 for p in chosen])  # events per tick
+    if rates.max() > 2.0:
+        worst = chosen[int(rates.argmax())].name
+        raise UserError(f"{worst}: background of {rates.max() * 1000:.0f} Hz, expected at most 2000 Hz; raise its psp")
+    threshold = np.minimum(poisson.cdf(np.arange(8)[:, None], rates[None, :]) * 2.0**32, 2.0**32 - 1).astype(np.uint32)
+    keys = np.array([world.streams.key(f"background/{p.name}") for p in chosen], np.uint32)
+    quad_of = np.repeat(np.arange(len(chosen)), quads)
+    table.set_side(BackgroundQuads.key0, keys[quad_of, 0].copy())
+    table.set_side(BackgroundQuads.key1, keys[quad_of, 1].copy())
+    table.set_side(BackgroundQuads.index, np.concatenate([np.arange(q) for q in quads]).astype(np.uint32))
+    table.set_side(BackgroundQuads.threshold, np.ascontiguousarray(threshold))
+    at = 0
+    for number, (population, q) in enumerate(zip(chosen, quads, strict=True)):
+        rows = slice(at, at + population.count)
+        table[Background.target][rows] = np.arange(population.first, population.first + population.count)
+        table[Background.quiet][rows] = threshold[0, number]
+        table[Background.rate_class][rows] = number
+        table[Background.psp][rows] = round(population.cell.background.psp * UNIT)
+        at += 4 * q
+
+
+# projections ----------------------------------------------------------------------------------------------------
+
+
+def sources_of(projection: Projection, circuit: Circuit) -> list[tuple[str, str]]:
+    """(structure, cell) of each source."""
+    names = projection.from_ if isinstance(projection.from_, list) else [projection.from_]
+    return [tuple(n.split(".", 1)) if "." in n else (circuit.structure, n) for n in names]
+
+
+def joined_pairs(spec: Projection, sources: list[Population], target: Population, body) -> list[Population]:
+    """The source populations that project to `target` under the projection's relation (all but `connectome`)."""
+    if spec.relation == "all":
+        return sources
+    if spec.relation == "same":
+        return [s for s in sources if s.instance == target.instance]
+    if spec.relation == "antagonist":
+        opposite = body.muscle(target.instance).antagonist
+        return [s for s in sources if s.instance == opposite]
+    return [
+        s
+        for s in sources
+        if any(
+            fnmatch.fnmatchcase(s.instance, glob) and any(fnmatch.fnmatchcase(target.instance, t) for t in targets)
+            for glob, targets in spec.pairs.items()
+        )
+    ]
+
+
+def sample_weights(rng: np.random.Generator, spec: Projection, psp: float, shape: tuple[int, int]) -> np.ndarray:
+    """Lognormal PSPs [mV], scaled so that each target's sum is exactly shape[1] * psp."""
+    if spec.psp_cv == 0:
+        return np.full(shape, psp, np.float32)
+    sigma = np.sqrt(np.log1p(spec.psp_cv**2))
+    w = rng.lognormal(-0.5 * sigma**2, sigma, shape)
+    w *= psp * shape[1] / w.sum(axis=1, keepdims=True)
+    return w.astype(np.float32)
+
+
+def make_synapses(world: World, network: Network, circuits: list[Circuit], body, gains: dict[str, float]) -> None:
+    """Sample every projection and lay the synapses out source-major, one table per receptor."""
+    by_cell: dict[tuple[str, str], list[Population]] = {}
+    for population in network.populations:
+        by_cell.setdefault((population.structure, population.cell_name), []).append(population)
+    used = dict.fromkeys(gains, False)
+    chunks: dict[str, list[tuple[np.ndarray, ...]]] = {r: [] for r in RECEPTORS}
+    velocity = network.parameters.get("velocity", 6.0)
+    for circuit in circuits:
+        for spec in circuit.projections:
+            names = sources_of(spec, circuit)
+            label = spec.name or "+".join(".".join(n) if n[0] != circuit.structure else n[1] for n in names)
+            name = f"{circuit.structure}:{label if spec.name else label + '>' + spec.to}"
+            gain = 1.0 if spec.scale is None else network.parameters[spec.scale]
+            for glob, factor in gains.items():
+                if fnmatch.fnmatchcase(name, glob):
+                    used[glob], gain = True, gain * factor
+            inside = all(s == circuit.structure for s, _ in names)
+            kind = "long_range" if spec.relation == "connectome" else "local" if inside else "other"
+            number = len(network.projections)
+            network.projections.append(JoinedProjection(name, circuit.structure, spec, kind, gain))
+            sources = [p for n in names for p in by_cell.get(n, [])]
+            targets = by_cell.get((circuit.structure, spec.to), [])
+            if not sources or not targets or gain == 0.0:
+                continue
+            rng = world.streams.generator(f"synapses/{name}/{number if spec.name is None else 0}")
+            for target in targets:
+                if spec.relation == "connectome":
+                    made = sample_connectome(rng, network, spec, sources, target, gain, velocity)
+                else:
+                    made = sample_pair(rng, spec, joined_pairs(spec, sources, target, body), target, gain)
+                if made is not None:
+                    pre, post, weight, delay = made
+                    project = np.full(pre.size, number, np.uint16)
+                    chunks[sources[0].cell.acts_on].append((pre, post, weight, delay, project))
+                    network.projections[number].count += pre.size
+    for glob, hit in used.items():
+        if not hit:
+            known = ", ".join(dict.fromkeys(p.name for p in network.projections))
+            raise UserError(f"brain.gains: no projection matches {glob!r} (there are: {known})")
+    for receptor, parts in chunks.items():
+        if parts:
+            lay_out(world, network, receptor, [np.concatenate(x) for x in zip(*parts, strict=True)])
+
+
+def sample_pair(rng, spec: Projection, sources: list[Population], target: Population, gain: float):
+    """Fixed in-degree, sources drawn evenly without autapses. Returns pre, post, weight, delay or None."""
+    if not sources:
+        return None
+    pool = np.concatenate([np.arange(s.first, s.first + s.count) for s in sources])
+    post = np.arange(target.first, target.first + target.count)
+    k = max(1, round(spec.indegree))
+    own = np.searchsorted(pool, post) if pool[0] <= target.first <= pool[-1] else None
+    if own is not None and pool.size == 1:
+        return None
+    if k <= pool.size - (own is not None):  # distinct sources: rank random keys, own neuron last
+        keys = rng.random((post.size, pool.size), dtype=np.float32)
+        if own is not None:
+            keys[np.arange(post.size), own] = 2.0
+        picks = np.argpartition(keys, k - 1, axis=1)[:, :k] if k < pool.size else np.tile(np.arange(k), (post.size, 1))
+    elif own is not None:
+        picks = (own[:, None] + rng.integers(1, pool.size, (post.size, k))) % pool.size
+    else:
+        picks = rng.integers(0, pool.size, (post.size, k))
+    weight = sample_weights(rng, spec, spec.psp * gain * spec.indegree / k, (post.size, k))
+    low, high = spec.delay if isinstance(spec.delay, list) else (spec.delay, spec.delay)
+    delay = np.rint(rng.uniform(low, high, (post.size, k))) if high > low else np.full((post.size, k), round(low))
+    return (pool[picks].ravel().astype(np.int32), np.repeat(post, k).astype(np.int32), weight.ravel(),
+            delay.ravel().astype(np.uint8))  # fmt: skip
+
+
+def sample_connectome(rng, network: Network, spec: Projection, sources, target: Population, gain, velocity):
+    """Sources drawn by tract weight; in-degree = spec.indegree x summed weight of the chosen tracts."""
+    labels = {label: k for k, label in enumerate(network.connectome.labels)}
+    row = labels[target.instance]
+    region = np.array([labels[s.instance] for s in sources])
+    weight_of = network.weights[row, region] * np.array([s.count for s in sources], float)
+    cells_in_region = np.bincount(region, [s.count for s in sources], minlength=len(labels))
+    weight_of = weight_of / cells_in_region[region]  # a region's tract weight is shared by its source cells
+    scale = np.array([s.scale for s in sources])
+    if spec.direction == "feedforward":
+        weight_of = np.where(scale < target.scale - 1e-9, weight_of, 0.0)
+    elif spec.direction == "feedback":
+        weight_of = np.where(scale < target.scale - 1e-9, 0.0, weight_of)
+    exact = spec.indegree * weight_of.sum()
+    k = round(exact)
+    if k < 1:
+        return None
+    post = np.arange(target.first, target.first + target.count)
+    pick = rng.choice(len(sources), (post.size, k), p=weight_of / weight_of.sum())
+    first = np.array([s.first for s in sources])
+    count = np.array([s.count for s in sources])
+    pre = first[pick] + (rng.random((post.size, k)) * count[pick]).astype(np.int64)
+    weight = sample_weights(rng, spec, spec.psp * gain * exact / k, (post.size, k))
+    if spec.delay == "tract":
+        delay = delays_ms(network.connectome.lengths_mm, velocity)[row, region][pick]
+    else:
+        delay = np.full(pre.shape, round(spec.delay))
+    return (pre.ravel().astype(np.int32), np.repeat(post, k).astype(np.int32), weight.ravel(),
+            delay.ravel().astype(np.uint8))  # fmt: skip
+
+
+def lay_out(world: World, network: Network, receptor: str, columns: list[np.ndarray]) -> None:
+    """Sort by source, then target; index by (source, part of the target range); make the delay ring."""
+    pre, post, weight, delay, project = columns
+    total = network.neuron_count
+    order = np.argsort(pre.astype(np.int64) * total + post, kind="stable")
+    pre, post = pre[order], post[order]
+    table = world.add_table(f"synapses_{receptor}", [Synapse, Fanout], pre.size)
+    table[Synapse.post][:] = post
+    table[Synapse.weight][:] = weight[order]
+    table[Synapse.delay][:] = delay[order]
+    network.projection_of[receptor] = project[order]
+    network.synapse_count += pre.size
+    bounds = world[Threads.bounds]
+    key = pre.astype(np.int64) * total + post
+    edges = np.arange(total, dtype=np.int64)[:, None] * total + bounds[None, :]
+    table.set_side(Fanout.start, np.searchsorted(key, edges).astype(np.int32))
+    slots = 1 << int(delay.max()).bit_length() if pre.size else 2
+    table.set_side(Fanout.ring, np.zeros((slots, total), np.int32))
+    table.set_side(Fanout.arrived, world[RECEPTORS[receptor][1]])
+    table.set_side(Fanout.saturated, np.zeros(bounds.size - 1, np.int64))
+
+
+def parameters_of(circuits: list[Circuit], sources: list[Source], overrides: dict, where) -> dict[str, float]:
+    """Circuit parameters with the scene's overrides; text is read as a speed, a time, or a number."""
+    values: dict[str, float] = {}
+    for circuit in circuits:
+        for name, value in circuit.parameters.items():
+            values[name] = _number(value, name)
+    for name, value in overrides.items():
+        if name not in values:
+            raise where(f"no such parameter (there are: {', '.join(sorted(values)) or 'none'})", name)
+        values[name] = _number(value, name)
+    return values
+
+
+def _number(value, name: str) -> float:
+    if isinstance(value, int | float):
+        return float(value)
+    for dimension in ("speed", "time", "potential", "rate", "fraction"):
+        try:
+            return quantity(value, dimension)
+        except UserError:
+            continue
+    raise UserError(f"parameter {name}: expected a number, a speed, a time, a potential or a rate, got {value!r}")

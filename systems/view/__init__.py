@@ -1,0 +1,1 @@
+"""The view: draws copies of the world's state, never touches it."""
