@@ -66,19 +66,26 @@ class Adaptation(Component):
     step = column("f4", unit="mV", doc="Added to w by each spike.")
 
 
+class TickConstants(Side):
+    """What lif_integrate needs of a table's constants to step a whole tick at once, derived at load."""
+
+    run = column("i4", unit="row", doc="First row of each run of at most 256 alike neurons, and the end; [runs + 1].")
+    rows = column("f4", unit="1", doc="Constants of each run (lif_integrate.tick_constants); shape [runs, 13].")
+
+
 class Background(Component):
-    """Poisson input from neurons outside the model. Each population starts at a row that is a multiple of four."""
+    """Poisson input from neurons outside the model, in blocks of four rows; a population starts a new block."""
 
     target = column("i4", unit="neuron", init=-1, doc="Neuron that receives the events, -1 for a padding row.")
-    quiet = column("u4", unit="2^-32", init=0xFFFFFFFF, doc="P(no event in a tick) as a 32-bit word.")
-    rate_class = column("i4", unit="1", doc="Column of BackgroundQuads.threshold.")
-    psp = column("i4", unit="mV / 65536", doc="PSP of one event.")
 
 
 class BackgroundQuads(Side):
-    """One Philox block serves four rows of the background table."""
+    """One Philox block serves four rows of the background table; all columns but the last are [rows / 4]."""
 
-    key0 = column("u4", unit="1", doc="Key word 0 of the population's stream; shape [rows / 4].")
-    key1 = column("u4", unit="1", doc="Key word 1 of the population's stream; shape [rows / 4].")
-    index = column("u4", unit="1", doc="Block number within the population, so others do not matter; [rows / 4].")
+    key0 = column("u4", unit="1", doc="Key word 0 of the population's stream.")
+    key1 = column("u4", unit="1", doc="Key word 1 of the population's stream.")
+    index = column("u4", unit="1", doc="Block number within the population, so that others do not matter.")
+    quiet = column("u4", unit="2^-32", doc="P(no event in a tick) as a 32-bit word.")
+    rate_class = column("i4", unit="1", doc="Column of `threshold`.")
+    psp = column("i4", unit="mV / 65536", doc="PSP of one event.")
     threshold = column("u4", unit="2^-32", doc="P(count <= k) of each rate class; shape [8, classes].")

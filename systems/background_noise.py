@@ -15,11 +15,12 @@ B = 128  # Philox blocks drawn together in one vector loop
 
 @system(
     reads=[Now.tick, Threads.bounds, BackgroundQuads.key0, BackgroundQuads.key1, BackgroundQuads.index,
-           BackgroundQuads.threshold, Background.target, Background.quiet, Background.rate_class, Background.psp],
+           BackgroundQuads.quiet, BackgroundQuads.rate_class, BackgroundQuads.psp, BackgroundQuads.threshold,
+           Background.target],
     writes=[Arrivals.ampa, Threads.ran],
 )  # fmt: skip
 @kernel
-def background_noise(n, tick, bounds, key0, key1, index, threshold, target, quiet, rate_class, psp, ampa, ran):
+def background_noise(n, tick, bounds, key0, key1, index, quiet, rate_class, psp, threshold, target, ampa, ran):
     """Event counts of one tick by inversion (at most 8), for every row of the background table, shape [n].
 
     Draws are keyed by (population's key, tick, place in the population): nothing else moves them.
@@ -45,12 +46,14 @@ def background_noise(n, tick, bounds, key0, key1, index, threshold, target, quie
                 words[2 * B + q] = w2
                 words[3 * B + q] = w3
             for q in range(m):
+                silent = quiet[base + q]
                 for lane in range(4):
                     u = words[lane * B + q]
-                    row = 4 * (base + q) + lane
-                    if u >= quiet[row] and target[row] >= 0:
-                        c = rate_class[row]
-                        events = 1
-                        while events < 8 and u >= threshold[events, c]:
-                            events += 1
-                        ampa[target[row]] += np.int32(events) * psp[row]
+                    if u >= silent:
+                        post = target[4 * (base + q) + lane]
+                        if post >= 0:
+                            c = rate_class[base + q]
+                            events = 1
+                            while events < 8 and u >= threshold[events, c]:
+                                events += 1
+                            ampa[post] += np.int32(events) * psp[base + q]

@@ -1,55 +1,64 @@
-"""Advance every membrane by one tick in substeps and mark the neurons that fired."""
+"""Advance every membrane by one tick and mark the neurons that fired; substeps are taken where a spike is possible.
+
+Within a tick the membrane is linear, so its end is known in closed form. A neuron that cannot reach threshold before
+then (its free decay, its drive and all its excitation added up stay below) takes that one exact step; the others, a few
+per cent, are gathered and take `substeps` exact steps with threshold, reset and refractoriness.
+"""
 
 import numba as nb
 import numpy as np
 
 from components.network import Threads
-from components.neuron import Adaptation, Ampa, Gaba, GabaSlow, Membrane, Nmda
+from components.neuron import Adaptation, Ampa, Gaba, GabaSlow, Membrane, Nmda, TickConstants
 from components.timing import Substeps
 from engine.kernel import kernel
 from engine.system import system
 
 B = 256  # neurons per block: the scratch rows of a block stay in the first-level cache
 TINY = np.float32(1e-12)  # smaller drives are zero: denormal floats cost a hundred cycles each
+# rows of the flat scratch; constant offsets let the compiler see that rows do not overlap
 V, C, D, R, TH, RE, RF, F = (B * k for k in range(8))
 GE, DE, KE, AE, GI, DI, KI, AI, GS, DS, KS, AS = (B * k for k in range(8, 20))
+# constants of a run of alike neurons (TickConstants.rows): decay over a tick, then per receptor what remains of the
+# drive, what it adds to v, what arrivals add to v, what remains of arrivals
+DT, ED, EK, EA, EL, ID, IK, IA, IL, SD, SK, SA, SL = range(13)
+ROWS = 13
 
 
 @nb.njit(error_model="numpy")
-def substeps_plain(x, steps):
-    """One tick of a block without slow inhibition; `x` is the flat scratch [20 * B]. One vector loop per substep."""
+def whole_tick(x, m, c):
+    """One exact step of a tick for `m` alike neurons; `x` scratch, `c` [13] constants. F marks who may spike."""
+    dt, kept = c[DT], np.float32(1) - c[DT]
+    ed, ek, ea, el = c[ED], c[EK], c[EA], c[EL]
+    id_, ik, ia, il = c[ID], c[IK], c[IA], c[IL]
+    sd, sk, sa, sl = c[SD], c[SK], c[SA], c[SL]
+    for k in range(m):
+        v = x[V + k]
+        ge, ae, gi, ai, gs, as_ = x[GE + k], x[AE + k], x[GI + k], x[AI + k], x[GS + k], x[AS + k]
+        free = v * dt + x[C + k] * kept
+        up = ge * ek + ae * ea
+        down = gi * ik + ai * ia + gs * sk + as_ * sa
+        bound = (v if v > free else free) + up
+        far = (bound < x[TH + k]) & (x[R + k] <= np.float32(0))
+        x[F + k] = np.float32(0) if far else np.float32(1)
+        x[V + k] = free + up - down if far else v
+        x[GE + k] = ge * ed + ae * el if far else ge
+        x[GI + k] = gi * id_ + ai * il if far else gi
+        x[GS + k] = gs * sd + as_ * sl if far else gs
+
+
+@nb.njit(error_model="numpy")
+def substeps_of(x, steps):
+    """`steps` exact steps of a gathered block with threshold, reset and refractoriness; one vector loop per step."""
     for sub in range(steps):
         stamp = np.float32(sub + 1)
         for k in range(B):
             ge = x[GE + k] + x[AE + k]
             gi = x[GI + k] + x[AI + k]
-            u = x[C + k] + x[V + k] * x[D + k] + ge * x[KE + k] - gi * x[KI + k]
-            x[GE + k] = ge * x[DE + k]
-            x[GI + k] = gi * x[DI + k]
-            left = x[R + k]
-            reset = x[RE + k]
-            stamped = x[F + k]
-            hold = x[RF + k]
-            u = u if left <= np.float32(0) else reset  # a held neuron sits at reset, below threshold
-            hit = u >= x[TH + k]
-            x[F + k] = stamp if hit else stamped
-            x[V + k] = reset if hit else u
-            x[R + k] = (hold if hit else left) - np.float32(1)
-
-
-@nb.njit(error_model="numpy")
-def substeps_with_slow(x, steps):
-    """One tick of a block with slow inhibition (a loop of its own: a branch inside would cost the vector form)."""
-    for sub in range(steps):
-        stamp = np.float32(sub + 1)
-        for k in range(B):
-            ge = x[GE + k] + x[AE + k]
-            gi = x[GI + k] + x[AI + k]
-            u = x[C + k] + x[V + k] * x[D + k] + ge * x[KE + k] - gi * x[KI + k]
-            x[GE + k] = ge * x[DE + k]
-            x[GI + k] = gi * x[DI + k]
             gs = x[GS + k] + x[AS + k]
-            u -= gs * x[KS + k]
+            u = x[C + k] + x[V + k] * x[D + k] + ge * x[KE + k] - gi * x[KI + k] - gs * x[KS + k]
+            x[GE + k] = ge * x[DE + k]
+            x[GI + k] = gi * x[DI + k]
             x[GS + k] = gs * x[DS + k]
             left = x[R + k]
             reset = x[RE + k]
@@ -64,38 +73,41 @@ def substeps_with_slow(x, steps):
 
 @system(
     reads=[
-        Substeps.count, Threads.bounds, Membrane.drive, Membrane.decay, Membrane.threshold, Membrane.reset,
-        Membrane.refractory, Ampa.decay, Ampa.jump, Ampa.share, Gaba.decay, Gaba.jump, Gaba.share,
+        Substeps.count, Threads.bounds, TickConstants.run, TickConstants.rows, Membrane.drive, Membrane.decay, Membrane.threshold,
+        Membrane.reset, Membrane.refractory, Ampa.decay, Ampa.jump, Ampa.share, Gaba.decay, Gaba.jump, Gaba.share,
     ],
-    optional_reads=[GabaSlow.decay, GabaSlow.jump, GabaSlow.share, Nmda.decay, Nmda.jump, Adaptation.decay,
-                    Adaptation.step],
-    writes=[Membrane.v, Membrane.refractory_left, Membrane.fired, Ampa.i, Ampa.arrived, Gaba.i, Gaba.arrived,
-            Threads.ran],
+    optional_reads=[
+        GabaSlow.decay, GabaSlow.jump, GabaSlow.share, Nmda.decay, Nmda.jump, Adaptation.decay, Adaptation.step,
+    ],
+    writes=[
+        Membrane.v, Membrane.refractory_left, Membrane.fired, Ampa.i, Ampa.arrived, Gaba.i, Gaba.arrived, Threads.ran,
+    ],
     optional_writes=[GabaSlow.i, GabaSlow.arrived, Nmda.i, Adaptation.w],
 )  # fmt: skip
 @kernel
 def lif_integrate(
-    n, substeps, bounds, drive, decay, threshold, reset, refractory, e_decay, e_jump, e_share, i_decay, i_jump, i_share,
-    s_decay, s_jump, s_share, n_decay, n_jump, a_decay, a_step,
+    n, substeps, bounds, run, constants, drive, decay, threshold, reset, refractory, e_decay, e_jump, e_share, i_decay,
+    i_jump, i_share, s_decay, s_jump, s_share, n_decay, n_jump, a_decay, a_step,
     v, refractory_left, fired, e, e_arrived, i, i_arrived, ran, s, s_arrived, n_i, a_w,
 ):  # fmt: skip
-    """Exact solution of the linear membrane per substep; every row array is [n], in the components' units.
+    """Exact solution of the linear membrane; every row array is [n], in the components' units.
 
     Arrivals are spread evenly over the tick's substeps. A neuron fires at most once a tick (refractory >= one tick).
-    NMDA and adaptation are constant within a tick. Vector loops run over a flat scratch with constant row offsets.
+    NMDA and adaptation are constant within a tick.
     """
     parts = bounds.shape[0] - 1
     steps = substeps[0]
-    blocks = (n + B - 1) // B
+    runs = run.shape[0] - 1
     for part in nb.prange(parts):
         ran[nb.get_thread_id()] += 1
         x = np.zeros(20 * B, np.float32)
-        for block in range(blocks * part // parts, blocks * (part + 1) // parts):
-            o = block * B
-            m = min(B, n - o)
-            if m < B:
-                x[:] = np.float32(0)
-                x[TH : TH + B] = np.float32(1e30)
+        first = runs * part // parts
+        last = runs * (part + 1) // parts
+        near = np.empty(run[last] - run[first], np.int32)
+        found = 0
+        for r in range(first, last):
+            o = run[r]
+            m = run[r + 1] - o
             for k in range(m):
                 x[V + k] = v[o + k]
             for k in range(m):
@@ -108,51 +120,29 @@ def lif_integrate(
             if a_w is not None:
                 for k in range(m):
                     x[C + k] -= a_w[o + k]
-            for k in range(m):
-                x[D + k] = decay[o + k]
-            for k in range(B):
-                x[C + k] = x[C + k] * (np.float32(1) - x[D + k])
-                x[F + k] = np.float32(0)
+                for k in range(m):
+                    w = a_w[o + k] * a_decay[o + k]
+                    a_w[o + k] = w if w > TINY else np.float32(0)
             for k in range(m):
                 x[R + k] = refractory_left[o + k]
             for k in range(m):
                 x[TH + k] = threshold[o + k]
             for k in range(m):
-                x[RE + k] = reset[o + k]
-            for k in range(m):
-                x[RF + k] = refractory[o + k]
-            for k in range(m):
                 x[GE + k] = e[o + k]
-                x[DE + k] = e_decay[o + k]
             for k in range(m):
-                x[KE + k] = e_share[o + k]
-                x[AE + k] = np.float32(e_arrived[o + k]) * e_jump[o + k]
+                x[AE + k] = np.float32(e_arrived[o + k])
             for k in range(m):
                 x[GI + k] = i[o + k]
-                x[DI + k] = i_decay[o + k]
             for k in range(m):
-                x[KI + k] = i_share[o + k]
-                x[AI + k] = np.float32(i_arrived[o + k]) * i_jump[o + k]
-            e_arrived[o : o + m] = 0
-            i_arrived[o : o + m] = 0
+                x[AI + k] = np.float32(i_arrived[o + k])
             if s is not None:
                 for k in range(m):
                     x[GS + k] = s[o + k]
-                    x[DS + k] = s_decay[o + k]
                 for k in range(m):
-                    x[KS + k] = s_share[o + k]
-                    x[AS + k] = np.float32(s_arrived[o + k]) * s_jump[o + k]
-                s_arrived[o : o + m] = 0
-            if s is not None:
-                substeps_with_slow(x, steps)
-            else:
-                substeps_plain(x, steps)
+                    x[AS + k] = np.float32(s_arrived[o + k])
+            whole_tick(x, m, constants[r])
             for k in range(m):
                 v[o + k] = x[V + k] if abs(x[V + k]) > TINY else np.float32(0)
-            for k in range(m):
-                refractory_left[o + k] = max(x[R + k], np.float32(0))
-            for k in range(m):
-                fired[o + k] = np.uint8(x[F + k])
             for k in range(m):
                 e[o + k] = x[GE + k] if x[GE + k] > TINY else np.float32(0)
             for k in range(m):
@@ -160,7 +150,91 @@ def lif_integrate(
             if s is not None:
                 for k in range(m):
                     s[o + k] = x[GS + k] if x[GS + k] > TINY else np.float32(0)
-            if a_w is not None:
-                for k in range(m):
-                    jump = a_step[o + k] if x[F + k] > np.float32(0) else np.float32(0)
-                    a_w[o + k] = a_w[o + k] * a_decay[o + k] + jump
+            fired[o : o + m] = 0
+            for k in range(m):
+                near[found] = o + k
+                found += x[F + k] > np.float32(0)
+        for at in range(0, found, B):
+            m = min(B, found - at)
+            x[:] = np.float32(0)
+            x[TH : TH + B] = np.float32(1e30)
+            for k in range(m):
+                j = near[at + k]
+                c = drive[j]
+                if n_i is not None:
+                    c += n_i[j]
+                if a_w is not None:
+                    c -= a_w[j] / a_decay[j]
+                x[V + k] = v[j]
+                x[D + k] = decay[j]
+                x[C + k] = c * (np.float32(1) - decay[j])
+                x[R + k] = refractory_left[j]
+                x[TH + k] = threshold[j]
+                x[RE + k] = reset[j]
+                x[RF + k] = refractory[j]
+                x[GE + k] = e[j]
+                x[DE + k] = e_decay[j]
+                x[KE + k] = e_share[j]
+                x[AE + k] = np.float32(e_arrived[j]) * e_jump[j]
+                x[GI + k] = i[j]
+                x[DI + k] = i_decay[j]
+                x[KI + k] = i_share[j]
+                x[AI + k] = np.float32(i_arrived[j]) * i_jump[j]
+                if s is not None:
+                    x[GS + k] = s[j]
+                    x[DS + k] = s_decay[j]
+                    x[KS + k] = s_share[j]
+                    x[AS + k] = np.float32(s_arrived[j]) * s_jump[j]
+            substeps_of(x, steps)
+            for k in range(m):
+                j = near[at + k]
+                v[j] = x[V + k]
+                refractory_left[j] = max(x[R + k], np.float32(0))
+                fired[j] = np.uint8(x[F + k])
+                e[j] = x[GE + k]
+                i[j] = x[GI + k]
+                if s is not None:
+                    s[j] = x[GS + k]
+                if a_w is not None and x[F + k] > np.float32(0):
+                    a_w[j] += a_step[j]
+        for k in range(run[first], run[last]):
+            e_arrived[k] = 0
+        for k in range(run[first], run[last]):
+            i_arrived[k] = 0
+        if s is not None:
+            for k in range(run[first], run[last]):
+                s_arrived[k] = 0
+
+
+def tick_constants(table, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """(TickConstants.run, TickConstants.rows) of a neuron table, from its per-substep columns.
+
+    A run is at most 256 neighbours with the same constants. Rows hold the exact result of `steps` substeps for a unit
+    of v, of each receptor's drive, and of each receptor's arrivals.
+    """
+    columns = [table[Membrane.decay]]
+    for component in (Ampa, Gaba, GabaSlow):
+        if component in table:
+            columns += [table[component.decay], table[component.share], table[component.jump]]
+    alike = np.stack(columns)
+    starts = [0, *(np.flatnonzero((alike[:, 1:] != alike[:, :-1]).any(axis=0)) + 1), table.row_count]
+    run = [k for a, b in zip(starts[:-1], starts[1:], strict=True) for k in range(a, b, B)] + [table.row_count]
+    run = np.array(run, np.int32)
+    first = run[:-1]
+    rows = np.zeros((first.size, ROWS))
+    decay = table[Membrane.decay][first].astype(float)
+    rows[:, 0] = decay**steps
+    for receptor, component in enumerate((Ampa, Gaba, GabaSlow)):
+        if component not in table:
+            continue
+        d, share, jump = (table[c][first].astype(float) for c in (component.decay, component.share, component.jump))
+        drive_v, drive_g = np.zeros(first.size), np.ones(first.size)
+        arrive_v, arrive_g = np.zeros(first.size), np.zeros(first.size)
+        for _ in range(steps):
+            drive_v = drive_v * decay + drive_g * share
+            drive_g = drive_g * d
+            arrive_g = arrive_g + jump
+            arrive_v = arrive_v * decay + arrive_g * share
+            arrive_g = arrive_g * d
+        rows[:, 1 + 4 * receptor : 5 + 4 * receptor] = np.stack([drive_g, drive_v, arrive_v, arrive_g], axis=1)
+    return run, rows.astype(np.float32)

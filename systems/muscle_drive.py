@@ -15,14 +15,18 @@ from engine.system import system
 )  # fmt: skip
 @kernel
 def muscle_drive(n, fired, pool_first, pool_count, decay, twitch, actuator, ctrl_gain, activation, ctrl):
-    """First-order activation: each spike adds a twitch that decays with tau_activation; n = muscles."""
+    """First-order activation: each spike adds a twitch that decays with tau_activation; n = muscles.
+
+    Twitches grow linearly over the pool, from 1 / count to nearly twice the mean: the neurons recruited first move the
+    smallest units (size principle: Henneman 1957; Fuglevand, Winter & Patla 1993, J Neurophysiol 70:2470).
+    """
     ctrl[:] = 0.0
     for m in range(n):
-        spikes = 0
-        for k in range(pool_first[m], pool_first[m] + pool_count[m]):
-            if fired[k]:
-                spikes += 1
-        a = activation[m] * decay[m] + np.float32(spikes) * twitch[m]
+        size = 0  # summed over the spikes, in units of 1 / count of the mean twitch
+        for k in range(pool_count[m]):
+            if fired[pool_first[m] + k]:
+                size += 2 * k + 1
+        a = activation[m] * decay[m] + np.float32(size) * twitch[m] / np.float32(pool_count[m])
         a = min(a, np.float32(1.0))
         if a < np.float32(1e-9):
             a = np.float32(0.0)

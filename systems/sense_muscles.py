@@ -1,5 +1,7 @@
 """Muscle spindles and tendon organs: sensor readings -> afferent drive."""
 
+import math
+
 import numpy as np
 
 from components.body import BodyState, Spindle, TendonOrgan
@@ -18,16 +20,18 @@ def sense_spindles(
     n, sensors, spread, length_sensor, velocity_sensor, rest_length, length_range, length_gain, velocity_gain, first,
     count, sense,
 ):  # fmt: skip
-    """Drive = length_gain x stretch + velocity_gain x (lengthening speed)^0.6, both in ranges; n = afferent groups.
+    """Drive = length_gain x stretch + velocity_gain x (lengthening speed)^(5/8), both in ranges; n = afferent groups.
 
-    The power law of velocity is Prochazka & Gorassini (1998, J Physiol 507:277); a slack or shortening muscle is silent.
+    The power law of velocity is Prochazka & Gorassini (1998, J Physiol 507:277), who have 0.6; 5/8 needs square roots
+    only, which every machine rounds alike. Shortening takes drive away, so a shortening muscle's afferents fall silent.
     """
     for g in range(n):
         stretch = (sensors[length_sensor[g]] - rest_length[g]) / length_range[g]
         speed = sensors[velocity_sensor[g]] / length_range[g]
         drive = length_gain[g] * stretch
         if speed > 0.0:
-            drive += velocity_gain[g] * speed**0.6
+            root = math.sqrt(speed)
+            drive += velocity_gain[g] * root * math.sqrt(math.sqrt(root))
         elif speed < 0.0:
             drive += velocity_gain[g] * max(speed, -1.0)
         for k in range(first[g], first[g] + count[g]):

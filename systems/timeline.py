@@ -16,7 +16,8 @@ from engine.system import system
 
 GRAVITY = 9.81
 SILENCED = np.float32(1e30)
-DEFAULT_MS = {"touch": 1000.0, "tap": 20.0, "push": 100.0, "stimulate": 50.0}
+TAP_MS = 20.0  # a blow without a duration
+LASTING = ("touch", "tap", "push", "stimulate")  # in force until their end; the other verbs act once
 
 
 @dataclass
@@ -99,8 +100,7 @@ class Targets:
     def stretch(self, muscle: str) -> tuple[int, float, float]:
         """(degree of freedom, direction that lengthens the muscle, moment arm [m])."""
         m, model = self.body.muscle(muscle), self.body.model
-        tendon = model.tendon(muscle)
-        first = int(tendon.adr[0])
+        first = int(model.tendon_adr[model.tendon(muscle).id])
         joint = int(model.wrap_objid[first])
         coefficient = float(model.wrap_prm[first])
         return int(model.jnt_dofadr[joint]), math.copysign(1.0, coefficient), m.moment_arm_m
@@ -132,7 +132,7 @@ def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, h
     while plan.coming and plan.coming[0].start <= now:
         begun.append(plan.coming.pop(0))
     plan.past += [(now, a.label) for a in begun]
-    plan.active += [a for a in begun if a.end > now]
+    plan.active += [a for a in begun if a.end > now or (a.end < 0 and a.verb in LASTING)]
     targets, changed = plan.targets, {a.verb for a in (*ended, *begun)}
     for a in begun:
         if a.verb == "silence":
@@ -178,7 +178,8 @@ def actions_of(event, targets: Targets, tick_ms: float = 1.0) -> Action:
     start = round(event.at / tick_ms)
 
     def until(verb: str) -> int:
-        return start + max(1, round((event.last or DEFAULT_MS[verb]) / tick_ms))
+        last = event.last or (TAP_MS if verb == "tap" else None)
+        return -1 if last is None else start + max(1, round(last / tick_ms))
 
     if event.touch:
         return Action(start, until("touch"), "touch", event.touch.patch, event.touch.force)

@@ -6,13 +6,18 @@ uniform vec2 u_texel;
 in vec2 v_uv;
 out vec4 f_colour;
 float luma(vec3 c) { return dot(c, vec3(0.299, 0.587, 0.114)); }
+// Unfiltered neighbours: a software renderer fetches one texel where it would blend four.
+float luma_at(int x, int y) {
+    ivec2 last = textureSize(u_picture, 0) - 1;
+    return luma(texelFetch(u_picture, clamp(ivec2(gl_FragCoord.xy) + ivec2(x, y), ivec2(0), last), 0).rgb);
+}
 void main() {
-    vec3 here = texture(u_picture, v_uv).rgb;
+    vec3 here = texelFetch(u_picture, ivec2(gl_FragCoord.xy), 0).rgb;
     float m = luma(here);
-    float nw = luma(textureOffset(u_picture, v_uv, ivec2(-1, 1)).rgb);
-    float ne = luma(textureOffset(u_picture, v_uv, ivec2(1, 1)).rgb);
-    float sw = luma(textureOffset(u_picture, v_uv, ivec2(-1, -1)).rgb);
-    float se = luma(textureOffset(u_picture, v_uv, ivec2(1, -1)).rgb);
+    float nw = luma_at(-1, 1);
+    float ne = luma_at(1, 1);
+    float sw = luma_at(-1, -1);
+    float se = luma_at(1, -1);
     float low = min(m, min(min(nw, ne), min(sw, se)));
     float high = max(m, max(max(nw, ne), max(sw, se)));
     if (high - low < max(0.035, 0.10 * high)) {

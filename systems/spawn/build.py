@@ -23,7 +23,7 @@ from systems.spawn.connectome import load_connectome, normalised
 from systems.timeline import Targets, Timeline, actions_of
 
 CALIBRATION = Path(__file__).resolve().parents[2] / "assets" / "circuits" / "calibration"
-FULL_FORCE_HZ = 40.0  # pool rate at which a muscle reaches full force (newborn motor units 5..40 Hz; De Luca 1982, ours)
+TWITCH_TO_TETANUS = 0.25  # force of one spike of every motor neuron / full force (0.2..0.4; Close 1972, Physiol Rev 52)
 
 
 def build_world(scene, source, seed: int, threads: int, strict: bool) -> World:
@@ -147,7 +147,7 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
             pool = pools[muscle.name]
             table[Muscle.pool_first][row], table[Muscle.pool_count][row] = pool.first, pool.count
             table[Muscle.decay][row] = np.exp(-1.0 / muscle.tau_ms)
-            table[Muscle.twitch][row] = 1000.0 / (FULL_FORCE_HZ * muscle.tau_ms * pool.count)
+            table[Muscle.twitch][row] = TWITCH_TO_TETANUS / pool.count
             table[Muscle.actuator][row], table[Muscle.ctrl_gain][row] = muscle.actuator_id, muscle.ctrl_gain
         physics.muscle_names = [m.name for m in muscles]
     groups = {"spindle": [], "tendon_organ": [], "touch": []}

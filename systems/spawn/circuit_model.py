@@ -49,7 +49,7 @@ class SenseSpec(Part):
     gain: positive(Potential)
     """Drive at full stretch / maximum force / far above half_force."""
     velocity_gain: non_negative(Potential) = 0.0
-    """Drive per (range/s)^0.6 of lengthening."""
+    """Drive per (range/s)^(5/8) of lengthening."""
     half_force: Text = "0.2 N"
     """Touch: force of half-maximal drive."""
     spread: non_negative(Potential) = 2.0
@@ -74,6 +74,8 @@ class Cell(Part):
     """One population per cortical region, muscle, touch patch, body side, or a single one."""
     count: int = Field(ge=1, le=100_000)
     """Neurons per population."""
+    instances: list[Selector] = ["*"]
+    """Which instances (muscles, patches, regions, sides) have the cells: globs; one that starts with ! takes out."""
     acts_on: Receptor
     """Receptor its synapses open; the sign follows from it (Dale's law)."""
     tau_m: positive(Time)
@@ -82,6 +84,8 @@ class Cell(Part):
     """Multiply tau_m by tau_region / 20 ms (from the connectome's T1w/T2w)."""
     threshold: positive(Potential) = 15.0
     """Above rest."""
+    threshold_spread: non_negative(Potential) = 0.0
+    """Thresholds rise evenly from `threshold` by this much: the first neuron is recruited first (Henneman 1957)."""
     reset: Potential = 0.0
     """After a spike, above rest."""
     refractory: bounded(Time, ge="1 ms", le="100 ms") = 2.0
@@ -116,7 +120,7 @@ class Projection(Part):
     from_: list[Name] | Name = Field(alias="from")
     """Source cells; `structure.cell` for another structure."""
     to: Name
-    """Target cell."""
+    """Target cell; `structure.cell` for another structure. Left out where that structure is not in the scene."""
     relation: Literal["same", "antagonist", "connectome", "map", "all"] = "same"
     """Which instances are joined: the same one, the antagonist muscle, by tract weight, by `pairs`, or all."""
     direction: Literal["feedforward", "feedback", "any"] = "any"

@@ -11,11 +11,12 @@ import numpy as np
 from scipy.stats import poisson
 
 from components.network import Arrivals, Fanout, Inputs, SpikeLog, Spikes, Synapse, Threads
-from components.neuron import Adaptation, Ampa, Background, BackgroundQuads, Gaba, GabaSlow, Membrane, Nmda
+from components.neuron import Adaptation, Ampa, Background, BackgroundQuads, Gaba, GabaSlow, Membrane, Nmda, TickConstants
 from engine.errors import UserError
 from engine.scene import Source, load_scene
 from engine.units import quantity
 from engine.world import World
+from systems.lif_integrate import tick_constants
 from systems.spawn.circuit_model import Cell, Circuit, Projection
 from systems.spawn.connectome import Connectome, delays_ms, normalised, tau_region_ms
 
@@ -147,10 +148,16 @@ def expand(circuits: list[Circuit], connectome: Connectome | None, body) -> list
         for per in groups:
             for instance in instances_of(per, connectome, body):
                 for name, cell in circuit.cells.items():
-                    if cell.per == per:
+                    if cell.per == per and chosen(instance, cell.instances):
                         factor = float(scale.get(instance, 1.0)) if per == "region" else 1.0
                         out.append(Population(circuit.structure, instance, name, cell, scale=factor))
     return out
+
+
+def chosen(instance: str, globs: list[str]) -> bool:
+    """Whether a glob takes the instance in and no glob with a leading ! takes it out."""
+    taken = [g for g in globs if fnmatch.fnmatchcase(instance, g.removeprefix("!"))]
+    return bool(taken) and not any(g.startswith("!") for g in taken)
 
 
 def table_of(population: Population, slow: set[tuple[str, str]]) -> tuple[type, ...]:
@@ -173,7 +180,7 @@ def make_neurons(world: World, network: Network, circuits: list[Circuit], subste
         for projection in circuit.projections:
             for source in sources_of(projection, circuit):
                 if source in cells and cells[source].acts_on == "gaba_slow":
-                    slow.add((circuit.structure, projection.to))
+                    slow.add(target_of(projection, circuit))
     kinds: dict[tuple[type, ...], list[Population]] = {}
     for population in network.populations:
         kinds.setdefault(table_of(population, slow), []).append(population)
@@ -193,11 +200,12 @@ def make_neurons(world: World, network: Network, circuits: list[Circuit], subste
     at = 0
     for components, members in kinds.items():
         first = at
+        members.sort(key=lambda p: (p.structure, p.cell_name))  # stable: alike neurons become neighbours
         for population in members:
             population.first = at
             at += population.count
         name = "neurons_" + "_".join(c.__name__.lower() for c in components[3:]) if len(components) > 3 else "neurons"
-        table = world.add_table(name, components, at - first)
+        table = world.add_table(name, [*components, TickConstants], at - first)
         table.share(Membrane.fired, fired[first:at])
         for c, vector in inputs.items():
             table.share(c, vector[first:at])
@@ -207,18 +215,23 @@ def make_neurons(world: World, network: Network, circuits: list[Circuit], subste
         for population in members:
             fill(world, table, population, slice(population.first - first, population.first - first + population.count),
                  substeps)  # fmt: skip
+        run, rows = tick_constants(table, substeps)
+        table.set_side(TickConstants.run, run)
+        table.set_side(TickConstants.rows, rows)
     network.structures = list(dict.fromkeys(p.structure for p in network.populations))
 
 
 def fill(world: World, table, population: Population, rows: slice, substeps: int) -> None:
-    """Columns of one population. PSPs peak at 1 mV per arrived mV whatever the time constants are."""
+    """Columns of one population. A PSP peaks at its weight whatever the time constants are; with NMDA the same charge is
+    split between both receptors."""
     cell, dt, tau = population.cell, 1.0 / substeps, population.tau_m
     rng = world.streams.generator(f"initial/{population.name}")
-    table[Membrane.v][rows] = rng.uniform(0.0, 0.9 * cell.threshold, population.count)
+    table[Membrane.v][rows] = rng.uniform(0.0, 0.5 * cell.threshold, population.count)
     table[Membrane.tonic][rows] = cell.tonic
     table[Membrane.drive][rows] = cell.tonic
     table[Membrane.decay][rows] = np.exp(-dt / tau)
-    table[Membrane.threshold][rows] = table[Membrane.threshold_intact][rows] = cell.threshold
+    threshold = cell.threshold + cell.threshold_spread * np.arange(population.count) / max(population.count - 1, 1)
+    table[Membrane.threshold][rows] = table[Membrane.threshold_intact][rows] = threshold
     table[Membrane.reset][rows] = cell.reset
     table[Membrane.refractory][rows] = round(cell.refractory / dt)
     share = cell.nmda.share if population.has_nmda else 0.0
@@ -228,11 +241,12 @@ def fill(world: World, table, population: Population, rows: slice, substeps: int
                 tau_syn = tau * 1.001  # the formulas below have a removable singularity at equal constants
             jump = (tau_syn / tau) ** (tau / (tau_syn - tau))  # drive that makes a PSP of peak 1 mV
             table[component.decay][rows] = np.exp(-dt / tau_syn)
-            table[component.jump][rows] = jump / UNIT / substeps
+            fast = 1.0 - share if component is Ampa else 1.0
+            table[component.jump][rows] = fast * jump / UNIT / substeps
             table[component.share][rows] = tau_syn / (tau_syn - tau) * (np.exp(-dt / tau_syn) - np.exp(-dt / tau))
             if component is Ampa and share:
                 table[Nmda.decay][rows] = np.exp(-1.0 / cell.nmda.tau)
-                table[Nmda.jump][rows] = jump / UNIT * tau_syn / cell.nmda.tau * share / (1.0 - share)
+                table[Nmda.jump][rows] = jump / UNIT * tau_syn / cell.nmda.tau * share
     if Adaptation in table:
         table[Adaptation.decay][rows] = np.exp(-1.0 / cell.adaptation.tau)
         table[Adaptation.step][rows] = cell.adaptation.step
@@ -256,13 +270,14 @@ def make_background(world: World, network: Network) -> None:
     table.set_side(BackgroundQuads.key1, keys[quad_of, 1].copy())
     table.set_side(BackgroundQuads.index, np.concatenate([np.arange(q) for q in quads]).astype(np.uint32))
     table.set_side(BackgroundQuads.threshold, np.ascontiguousarray(threshold))
+    table.set_side(BackgroundQuads.quiet, threshold[0, quad_of].copy())
+    table.set_side(BackgroundQuads.rate_class, quad_of.astype(np.int32))
+    psp = np.array([round(p.cell.background.psp * UNIT) for p in chosen], np.int32)
+    table.set_side(BackgroundQuads.psp, psp[quad_of].copy())
     at = 0
-    for number, (population, q) in enumerate(zip(chosen, quads, strict=True)):
+    for population, q in zip(chosen, quads, strict=True):
         rows = slice(at, at + population.count)
         table[Background.target][rows] = np.arange(population.first, population.first + population.count)
-        table[Background.quiet][rows] = threshold[0, number]
-        table[Background.rate_class][rows] = number
-        table[Background.psp][rows] = round(population.cell.background.psp * UNIT)
         at += 4 * q
 
 
@@ -273,6 +288,11 @@ def sources_of(projection: Projection, circuit: Circuit) -> list[tuple[str, str]
     """(structure, cell) of each source."""
     names = projection.from_ if isinstance(projection.from_, list) else [projection.from_]
     return [tuple(n.split(".", 1)) if "." in n else (circuit.structure, n) for n in names]
+
+
+def target_of(projection: Projection, circuit: Circuit) -> tuple[str, str]:
+    """(structure, cell) of the target."""
+    return tuple(projection.to.split(".", 1)) if "." in projection.to else (circuit.structure, projection.to)
 
 
 def joined_pairs(spec: Projection, sources: list[Population], target: Population, body) -> list[Population]:
@@ -321,12 +341,13 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
             for glob, factor in gains.items():
                 if fnmatch.fnmatchcase(name, glob):
                     used[glob], gain = True, gain * factor
-            inside = all(s == circuit.structure for s, _ in names)
+            aim = target_of(spec, circuit)
+            inside = all(s == aim[0] for s, _ in names)
             kind = "long_range" if spec.relation == "connectome" else "local" if inside else "other"
             number = len(network.projections)
             network.projections.append(JoinedProjection(name, circuit.structure, spec, kind, gain))
             sources = [p for n in names for p in by_cell.get(n, [])]
-            targets = by_cell.get((circuit.structure, spec.to), [])
+            targets = by_cell.get(aim, [])
             if not sources or not targets or gain == 0.0:
                 continue
             rng = world.streams.generator(f"synapses/{name}/{number if spec.name is None else 0}")

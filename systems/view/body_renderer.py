@@ -20,7 +20,7 @@ FLOOR_COLOUR = (0.235, 0.265, 0.32)  # sRGB
 MAT_SHADE = 0.62  # of the mat's own colour, so that the body stays the brightest thing
 TINT_COLOUR = (1.0, 0.16, 0.10)  # a fully active muscle, sRGB
 HIDDEN_GROUP = 3
-DETAIL_STEPS = (0.16, 0.45)  # radius relative to the thickest geom: below the first a mesh is coarse, above the last fine
+DETAIL_STEPS = (0.16, 0.45, 0.9)  # radius / that of the thickest geom where the next finer mesh starts
 DEFAULT_RGBA = (0.5, 0.5, 0.5, 1.0)  # MuJoCo's "not set": the material's colour counts instead
 
 
@@ -115,8 +115,9 @@ class BodyRenderer:
         width = self._segment[:, 2] / max(float(self._segment[self.creature, 2].max(initial=1e-9)), 1e-9)
         detail = np.digitize(width, DETAIL_STEPS)
         self._touching = self.creature[detail[self.creature] > 0]
+        drawn = self.visible
         batches = [
-            (np.flatnonzero(self.visible & (self.geom_type == kind) & (detail == level)), shape(level), shape(level // 2))
+            (np.flatnonzero(drawn & (self.geom_type == kind) & (detail == level)), shape(level), shape(min(level, 1)))
             for kind, shape in kinds.items()
             for level in range(len(DETAIL_STEPS) + 1)
         ]
@@ -236,7 +237,7 @@ class BodyRenderer:
     def _draw_shadow(self, counts: list[tuple[int, int]]) -> None:
         self._shadow_target.use()
         self._shadow_target.clear(depth=1.0)
-        self.ctx.enable_only(self.ctx.DEPTH_TEST)
+        self.ctx.enable_only(self.ctx.DEPTH_TEST | self.ctx.CULL_FACE)
         for (geoms, _, _, dark), (solid, _) in zip(self._batches, counts, strict=True):
             if solid and not (self.mat is not None and geoms[0] == self.mat):
                 dark.render(instances=solid)
@@ -246,11 +247,12 @@ class BodyRenderer:
         target = self.canvas.framebuffer
         target.use()
         target.clear(0.0, 0.0, 0.0, 1.0, depth=1.0)
-        ctx.enable_only(ctx.DEPTH_TEST)
+        ctx.enable_only(ctx.DEPTH_TEST | ctx.CULL_FACE)
         self._shadow_map.use(0)
         for (_, _, lit, _), (solid, _) in zip(self._batches, counts, strict=True):
             if solid:
                 lit.render(instances=solid)
+        ctx.enable_only(ctx.DEPTH_TEST)
         for surface in self._surfaces:
             set_uniforms(self._programs["ground"], surface)
             self._ground.render(ctx.TRIANGLE_STRIP)
@@ -261,13 +263,14 @@ class BodyRenderer:
         ctx.enable(ctx.BLEND)
         if self._support is not None:
             self._draw_contacts(rows)
+        ctx.enable(ctx.CULL_FACE)
         ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE_MINUS_SRC_ALPHA
         for (geoms, instances, lit, _), (solid, drawn) in zip(self._batches, counts, strict=True):
             if drawn > solid:  # the instances after the solid ones: move them to the front of the buffer
                 rest = instances.read(size=4 * INSTANCE_FLOATS * (drawn - solid), offset=4 * INSTANCE_FLOATS * solid)
                 instances.write(rest)
                 lit.render(instances=min(drawn - solid, len(geoms)))
-        ctx.disable(ctx.BLEND)
+        ctx.disable(ctx.BLEND | ctx.CULL_FACE)
         target.depth_mask = True
 
     def _draw_contacts(self, rows: np.ndarray) -> None:

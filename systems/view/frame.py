@@ -34,7 +34,7 @@ class ViewFrame:
     """A copy of what the view needs at one moment; nothing in it is shared with the simulation.
 
     Rates and afferents are in Hz, muscles are activations in 0..1, events are (time in s, text) with the newest last.
-    Rows of `raster` are cells or groups, columns are time with the newest at the right; `raster_bands` names row ranges.
+    Rows of `raster` are cells or groups, columns are time, the newest at the right; `raster_bands` names row ranges.
     """
 
     time_s: float = 0.0
@@ -61,7 +61,9 @@ class FrameComposer:
     Belongs to the thread that made it.
     """
 
-    def __init__(self, model=None, size: tuple[int, int] = (1280, 720), *, samples: int | None = None, follow: bool = True):
+    def __init__(
+        self, model=None, size: tuple[int, int] = (1280, 720), *, samples: int | None = None, follow: bool = True
+    ):
         from engine.errors import UserError
         from systems.view.body_renderer import BodyRenderer
         from systems.view.gl import offscreen_context
@@ -69,7 +71,8 @@ class FrameComposer:
 
         width, height = (int(side) for side in size)
         if width < MIN_SIZE[0] or height < MIN_SIZE[1]:
-            raise UserError(f"picture size: expected at least {MIN_SIZE[0]}x{MIN_SIZE[1]} pixels, found {width}x{height}")
+            least = "x".join(map(str, MIN_SIZE))
+            raise UserError(f"picture size: expected {least} pixels or more, found {width}x{height}")
         self.size, self.follow, self._samples = (width, height), follow, samples
         self._scene_size = (2 * round(width * BODY_SHARE / 2), height)
         self._ctx = offscreen_context()
@@ -102,11 +105,13 @@ class FrameComposer:
         return picture
 
     def _draw_body(self, frame: ViewFrame, elapsed_s: float) -> np.ndarray:
+        place = np.nan_to_num(np.asarray(frame.geom_xpos, dtype=float), posinf=0.0, neginf=0.0)
+        whole = bool(np.isfinite(frame.geom_xpos).all())  # a body that blew up must not take the camera along
         if self.camera is None:
-            self.camera = self.body.camera(frame.geom_xpos)
-        elif self.follow:
-            self.camera.follow(self.body.centre(frame.geom_xpos), elapsed_s if elapsed_s >= 0 else 1e3)
-        return self.body.draw(frame.geom_xpos, frame.geom_xmat, frame.geom_rgba, self.camera, frame.geom_tint)
+            self.camera = self.body.camera(place)
+        elif self.follow and whole:
+            self.camera.follow(self.body.centre(place), elapsed_s if elapsed_s >= 0 else 1e3)
+        return self.body.draw(place, frame.geom_xmat, frame.geom_rgba, self.camera, frame.geom_tint)
 
     def _draw_points(self, points: Points | None, size: tuple[int, int], time_s: float, sky: bool = True):
         from systems.view.points_renderer import PointsRenderer

@@ -14,7 +14,7 @@ def _grid_triangles(points: np.ndarray) -> np.ndarray:
     return np.stack([a, b, c, a, c, d], axis=2).reshape(-1, points.shape[-1])
 
 
-RINGS_SECTORS = ((6, 10), (12, 20), (24, 40))  # level of detail: coarse, middle, fine
+RINGS_SECTORS = ((6, 10), (12, 20), (24, 40), (32, 56))  # by level of detail, coarse to fine
 
 
 def sphere(detail: int = 1) -> np.ndarray:
@@ -39,7 +39,7 @@ def _globe(detail: int, doubled_equator: bool) -> np.ndarray:
     z, r = np.cos(polar)[:, None], np.sin(polar)[:, None]
     xyz = np.stack([r * np.cos(turn), r * np.sin(turn), np.broadcast_to(z, (len(polar), len(turn)))], axis=-1)
     cap = np.broadcast_to(caps[:, None, None], (*xyz.shape[:2], 1))
-    return _grid_triangles(np.concatenate([xyz, xyz, cap], axis=-1)).astype("f4")
+    return _outward(_grid_triangles(np.concatenate([xyz, xyz, cap], axis=-1)))
 
 
 def cylinder(detail: int = 1) -> np.ndarray:
@@ -51,7 +51,8 @@ def cylinder(detail: int = 1) -> np.ndarray:
     side = np.stack([np.concatenate([ring + s * up, ring], axis=-1) for s in (1.0, -1.0)])
     lids = []
     for s in (1.0, -1.0):
-        rows = [np.concatenate([scale * ring + s * up, np.broadcast_to(s * up, ring.shape)], axis=-1) for scale in (0, 1)]
+        normal = np.broadcast_to(s * up, ring.shape)
+        rows = [np.concatenate([radius * ring + s * up, normal], axis=-1) for radius in (0.0, 1.0)]
         lids.append(_grid_triangles(np.stack(rows)))
     return _without_caps(np.concatenate([_grid_triangles(side), *lids]))
 
@@ -78,4 +79,15 @@ def model_mesh(model, mesh: int) -> np.ndarray:
 
 
 def _without_caps(vertices: np.ndarray) -> np.ndarray:
-    return np.pad(vertices, ((0, 0), (0, 1))).astype("f4")
+    return _outward(np.pad(vertices, ((0, 0), (0, 1))))
+
+
+def _outward(vertices: np.ndarray) -> np.ndarray:
+    """Triangles without area dropped, the others turned counter-clockwise as seen from the side of their normals."""
+    corners = vertices.reshape(-1, 3, 7)
+    at = corners[..., :3] + corners[..., 6:] * np.array([0.0, 0.0, 1.0])
+    face = np.cross(at[:, 1] - at[:, 0], at[:, 2] - at[:, 0])
+    side = np.einsum("ij,ij->i", face, corners[..., 3:6].sum(axis=1))
+    flipped = corners[:, ::-1]
+    turned = np.where((side < 0)[:, None, None], flipped, corners)[np.linalg.norm(face, axis=1) > 1e-12]
+    return turned.reshape(-1, 7).astype("f4")

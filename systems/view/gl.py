@@ -39,7 +39,7 @@ def offscreen_context() -> moderngl.Context:
     too_old = re.search(r"got version (\d+)", reasons[0])
     if too_old:
         version = f"{too_old[1][0]}.{too_old[1][1]}"
-        raise UserError(f"OpenGL {version} is too old: drawing needs 3.3; newer drivers come with: {PACKAGES} libgl1-mesa-dri")
+        raise UserError(f"OpenGL {version} is too old: drawing needs 3.3; newer: {PACKAGES} libgl1-mesa-dri")
     raise UserError(f"no OpenGL driver for off-screen drawing ({reasons[0]}); install one: {PACKAGES}")
 
 

@@ -230,7 +230,8 @@ class Panel:
         self.pygame.draw.aalines(self._surface, colour, False, points)
 
     def _raster(self, frame: ViewFrame, y: float, height: float) -> None:
-        image = np.asarray(frame.raster, dtype=np.uint8)
+        image = np.asarray(frame.raster)
+        image = image.astype(np.uint8) * np.uint8(255 if image.dtype == bool else 1)
         bands = frame.raster_bands
         span = f"last {frame.raster_span_s:g} s" if frame.raster_span_s else ""
         end = y + height
@@ -257,8 +258,10 @@ class Panel:
                 used = middle + 6
 
     def _muscles(self, frame: ViewFrame, y: float, height: float) -> None:
-        levels = {name: (value, mix(MUSCLE_LOW, HOT, min(max(value, 0.0), 1.0))) for name, value in frame.muscles.items()}
-        self._values("Muscles", "activation 0..1", levels, {n: f"{v:.2f}" for n, v in frame.muscles.items()}, y, height)
+        shares = {name: float(np.clip(np.nan_to_num(value), 0.0, 1.0)) for name, value in frame.muscles.items()}
+        levels = {name: (share, mix(MUSCLE_LOW, HOT, share)) for name, share in shares.items()}
+        notes = {name: f"{value:.2f}" for name, value in frame.muscles.items()}
+        self._values("Muscles", "activation 0..1", levels, notes, y, height)
 
     def _afferents(self, frame: ViewFrame, y: float, height: float) -> None:
         levels = {name: (float(rate_share(hz)), SENSE) for name, hz in frame.afferents.items()}
@@ -333,10 +336,10 @@ class Panel:
     def label_scene(self, scene: np.ndarray, frame: ViewFrame, kind: str) -> None:
         """Write the scene's own legend into its lower left corner; `kind` is body or points."""
         if kind == "body":
-            low, high, words = (206, 160, 132), HOT, ("muscle at rest", "active") if frame.geom_tint is not None else None
+            low, high, words, shown = (206, 160, 132), HOT, ("muscle at rest", "active"), frame.geom_tint is not None
         else:
-            low, high, words = (38, 58, 88), (210, 232, 255), ("silent", "active") if frame.points is not None else None
-        if words is None:
+            low, high, words, shown = (38, 58, 88), (210, 232, 255), ("silent", "active"), frame.points is not None
+        if not shown:
             return
         room = (300.0, 24.0)
         surface = self.pygame.Surface(tuple(self._px(side) for side in room), self.pygame.SRCALPHA, 32)

@@ -67,7 +67,8 @@ class PointsRenderer:
         camera = camera or self.camera(xyz)
         value = np.clip(np.nan_to_num(np.asarray(value, dtype="f4").reshape(-1)), 0.0, 1.0)
         radius = ball_radius(xyz) * (0.78 + 0.34 * value)
-        rows = np.concatenate([xyz, np.asarray(colour, dtype="f4").reshape(-1, 3), value[:, None], radius[:, None]], axis=1)
+        colour = np.asarray(colour, dtype="f4").reshape(-1, 3)
+        rows = np.concatenate([xyz, colour, value[:, None], radius[:, None]], axis=1)
         with self.ctx:
             self._reserve(len(rows))
             self._draw_rows(np.ascontiguousarray(rows, dtype="f4"), camera, sky)
@@ -105,7 +106,7 @@ class PointsRenderer:
 
 
 def ball_radius(xyz: np.ndarray) -> float:
-    """Radius at which balls stay apart: about a quarter of the typical distance between neighbours, in the unit of `xyz`."""
+    """Radius that keeps most balls apart, from the cloud's size and how many share it; in the unit of `xyz`."""
     count = len(xyz)
     if count < 2:
         return 1.0

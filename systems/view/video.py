@@ -21,7 +21,9 @@ class VideoWriter:
     nothing is left behind and a file that had the name before stays as it was.
     """
 
-    def __init__(self, path: str | Path, size: tuple[int, int], fps: int = 30, *, crf: int = 20, preset: str = "veryfast"):
+    def __init__(
+        self, path: str | Path, size: tuple[int, int], fps: int = 30, *, crf: int = 20, preset: str = "veryfast"
+    ):
         self.path, self.size, self.fps = Path(path), (int(size[0]), int(size[1])), int(fps)
         self.frame_count = 0
         self._check()

@@ -13,14 +13,15 @@ from engine.errors import UserError
 from systems.view.video import VideoWriter
 
 SIZE = (320, 180)
+MANY = 70  # frames after which the encoder has written some
 
 
 def pictures(count):
     """Solid colours that change from frame to frame, with a white column that moves right."""
     for k in range(count):
         picture = np.zeros((SIZE[1], SIZE[0], 3), dtype=np.uint8)
-        picture[:] = 200, 40 + 3 * k, 30
-        picture[:, 8 * k : 8 * k + 16] = 255
+        picture[:] = 200, 40 + 3 * (k % 60), 30
+        picture[:, 8 * (k % 36) : 8 * (k % 36) + 16] = 255
         yield picture
 
 
@@ -63,8 +64,9 @@ def test_an_error_leaves_nothing_and_keeps_the_old_file(tmp_path):
     path = tmp_path / "walk.mp4"
     path.write_bytes(b"older")
     with pytest.raises(RuntimeError), VideoWriter(path, SIZE) as video:
-        for picture in pictures(3):
+        for picture in pictures(MANY):
             video.write(picture)
+        assert len(os.listdir(tmp_path)) == 2, "the unfinished file lies beside the target"
         raise RuntimeError
     assert os.listdir(tmp_path) == ["walk.mp4"]
     assert path.read_bytes() == b"older"
@@ -72,18 +74,21 @@ def test_an_error_leaves_nothing_and_keeps_the_old_file(tmp_path):
 
 def test_abort_and_leaving_without_close_leave_nothing(tmp_path):
     video = VideoWriter(tmp_path / "a.mp4", SIZE)
-    video.write(next(pictures(1)))
+    for picture in pictures(MANY):
+        video.write(picture)
+    assert len(os.listdir(tmp_path)) == 1
     video.abort()
     video.abort()
     assert os.listdir(tmp_path) == []
     code = (
         "import numpy as np, sys; from systems.view.video import VideoWriter\n"
         f"video = VideoWriter(sys.argv[1], {SIZE})\n"
-        f"video.write(np.zeros(({SIZE[1]}, {SIZE[0]}, 3), np.uint8))\n"
-        "raise KeyboardInterrupt"
+        f"for _ in range({MANY}): video.write(np.zeros(({SIZE[1]}, {SIZE[0]}, 3), np.uint8))\n"
+        "import os; print(len(os.listdir(os.path.dirname(sys.argv[1])))); raise KeyboardInterrupt"
     )
     root = Path(__file__).resolve().parents[3]
-    subprocess.run([sys.executable, "-c", code, tmp_path / "b.mp4"], cwd=root, capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "b.mp4"], cwd=root, capture_output=True, timeout=60)
+    assert done.stdout.strip() == b"1"
     assert os.listdir(tmp_path) == []
 
 
@@ -126,7 +131,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getpid", lambda: 1)
     (tmp_path / ".a.1.part.mkv").symlink_to("/dev/full")
     noise = np.random.default_rng(0)
-    with pytest.raises(UserError, match="video"):  # noqa: PT012
+    with pytest.raises(UserError, match="video"):
         video = VideoWriter(tmp_path / "a.mkv", SIZE)
         for _ in range(200):
             video.write(noise.integers(0, 255, (SIZE[1], SIZE[0], 3), dtype=np.uint8))

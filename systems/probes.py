@@ -1,0 +1,516 @@
+"""Probes: numbers taken from a run, from spikes, pose and activations. They look on; nothing in the tick reads them.
+
+Windows are in ticks (1 ms), [start, stop). Pose and activation come from the sampler, so they are as fine as the
+scene's `record.every`; spikes are exact. Values are in base units: Hz, ms, rad, mm, 1; NaN where there is nothing.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.body import Muscle
+from components.network import Fanout, SpikeLog, Synapse
+from engine.errors import UserError
+from engine.units import quantity
+
+UNIT = {"rate_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "", "latency": "ms", "joint_angle": "rad",
+        "joint_range": "rad", "muscle_activation": "", "posture_height": "mm"}  # fmt: skip
+LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
+KINDS = ("local", "long_range", "other", "background")
+
+
+# spike statistics -----------------------------------------------------------------------------------------------
+
+
+def isi_cv(ids: np.ndarray, ticks: np.ndarray, neurons: np.ndarray, min_intervals: int = 3) -> float:
+    """Mean over neurons of std / mean of interspike intervals; neurons with fewer intervals are left out."""
+    size = int(max(ids.max(initial=-1), np.max(neurons, initial=-1))) + 1
+    wanted = np.zeros(size, bool)
+    wanted[neurons] = True
+    chosen = wanted[ids]
+    ids, ticks = ids[chosen], ticks[chosen]
+    order = np.lexsort((ticks, ids))
+    ids, ticks = ids[order], ticks[order]
+    same = ids[1:] == ids[:-1]
+    owner, interval = ids[1:][same], np.diff(ticks)[same].astype(float)
+    count = np.bincount(owner, minlength=size)
+    kept = count >= max(min_intervals, 2)
+    if not kept.any():
+        return math.nan
+    mean = np.bincount(owner, interval, size)[kept] / count[kept]
+    square = np.bincount(owner, interval**2, size)[kept] / count[kept]
+    return float(np.mean(np.sqrt(np.maximum(square - mean**2, 0.0)) / mean))
+
+
+def binned(ids: np.ndarray, ticks: np.ndarray, neurons: np.ndarray, bin_ms: float, start: int, stop: int) -> np.ndarray:
+    """Spike counts [bins, neurons] in whole bins from `start`."""
+    bins = int((stop - start) // bin_ms)
+    column = np.full(int(max(ids.max(initial=-1), np.max(neurons, initial=-1))) + 1, -1)
+    column[neurons] = np.arange(len(neurons))
+    row = ((ticks - start) // bin_ms).astype(np.int64)
+    inside = (column[ids] >= 0) & (ticks >= start) & (row < bins)
+    flat = row[inside] * len(neurons) + column[ids[inside]]
+    return np.bincount(flat, minlength=bins * len(neurons)).reshape(bins, len(neurons))
+
+
+def _z_sum(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(sum over neurons of z-scored counts [bins], which neurons vary)."""
+    spread = counts.std(axis=0)
+    varies = spread > 0
+    z = (counts[:, varies] - counts[:, varies].mean(axis=0)) / spread[varies]
+    return z.sum(axis=1), varies
+
+
+def mean_pair_correlation(
+    ids: np.ndarray, ticks: np.ndarray, groups: Iterable[np.ndarray], bin_ms: float,
+    start: int | None = None, stop: int | None = None,
+) -> float:  # fmt: skip
+    """Mean Pearson correlation of spike counts over all pairs within each group, averaged over groups.
+
+    Neurons whose count never changes have no correlation and are left out. Groups are arrays of neurons.
+    """
+    start = int(ticks.min(initial=0)) if start is None else start
+    stop = int(ticks.max(initial=-1)) + 1 if stop is None else stop
+    found = []
+    for neurons in groups:
+        counts = binned(ids, ticks, np.asarray(neurons), bin_ms, start, stop)
+        if counts.shape[0] < 3:
+            continue
+        total, varies = _z_sum(counts)
+        n = int(varies.sum())
+        if n > 1:
+            found.append((float(total @ total) / counts.shape[0] - n) / (n * (n - 1)))
+    return float(np.mean(found)) if found else math.nan
+
+
+def cross_correlation(ids, ticks, first: np.ndarray, second: np.ndarray, bin_ms: float, start: int, stop: int) -> float:
+    """Mean Pearson correlation over all pairs of a neuron of `first` and another one of `second`."""
+    a, b = (binned(ids, ticks, n, bin_ms, start, stop) for n in (first, second))
+    if a.shape[0] < 3:
+        return math.nan
+    (sum_a, varies_a), (sum_b, varies_b) = _z_sum(a), _z_sum(b)
+    itself = len(np.intersect1d(first[varies_a], second[varies_b]))
+    pairs = int(varies_a.sum()) * int(varies_b.sum()) - itself
+    return (float(sum_a @ sum_b) / a.shape[0] - itself) / pairs if pairs > 0 else math.nan
+
+
+def coupling_shares(sim, counts: np.ndarray | None = None, seconds: float | None = None) -> dict:
+    """Where the excitatory charge of excitatory cells of the regions comes from.
+
+    Returns {"mean": {local, long_range, other, background}, "regions": {region: the same}, "driven": 1 - background}:
+    shares of the synaptic charge (PSP amplitude x Population.psp_to_charge, NMDA included) that arrived in a run in
+    which neurons spiked `counts` times [neurons] in `seconds`; without them, the spikes still in memory count.
+    `mean` weighs regions equally.
+    """
+    network, world = sim.network, sim.world
+    if counts is None:
+        ids, _ = sim.spike_history()
+        counts = np.bincount(ids, minlength=network.neuron_count)
+        seconds = (sim.tick - max(0, sim.tick - int(sim.spikes.keep_ms))) / 1000.0
+    regions = list(dict.fromkeys(p.instance for p in network.populations if p.cell.per == "region"))
+    row_of = np.full(network.neuron_count, -1)
+    factor = np.zeros(network.neuron_count)
+    charge = np.zeros((len(KINDS), len(regions)))
+    psp_charge = dict[str, float]()
+    for p in network.populations:
+        if p.cell.per != "region" or p.cell.acts_on != "ampa":
+            continue
+        share = p.cell.nmda.share if p.has_nmda else 0.0
+        psp_charge[p.name] = p.psp_to_charge(p.cell.tau_ampa) / (1.0 - share)
+        row_of[p.neurons] = regions.index(p.instance)
+        factor[p.neurons] = psp_charge[p.name]
+        rate = network.background_hz.get(p.name, 0.0)
+        if rate:
+            events = rate * seconds * p.count
+            charge[3, regions.index(p.instance)] += events * p.cell.background.psp * psp_charge[p.name]
+    table = world.tables.get("synapses_ampa")
+    if table is not None:
+        start = table[Fanout.start]
+        per_synapse = np.repeat(counts, start[:, -1] - start[:, 0])
+        post = table[Synapse.post]
+        kind_of = np.array([KINDS.index(p.kind) for p in network.projections])
+        kind = kind_of[network.projection_of["ampa"]]
+        hit = (row_of[post] >= 0) & (per_synapse > 0)
+        post, kind = post[hit], kind[hit]
+        amount = table[Synapse.weight][hit].astype(float) * per_synapse[hit] * factor[post]
+        flat = np.bincount(kind * len(regions) + row_of[post], amount, len(KINDS) * len(regions))
+        charge += flat.reshape(charge.shape)
+    total = charge.sum(axis=0)
+    share = np.divide(charge, total, out=np.full_like(charge, np.nan), where=total > 0)
+    known = ~np.isnan(share[0]) if len(regions) else np.zeros(0, bool)
+    mean = share[:, known].mean(axis=1) if known.any() else np.full(len(KINDS), np.nan)
+    return {
+        "mean": dict(zip(KINDS, map(float, mean), strict=True)),
+        "driven": float(1.0 - mean[3]),
+        "regions": {r: dict(zip(KINDS, map(float, share[:, k]), strict=True)) for k, r in enumerate(regions)},
+    }
+
+
+# the body --------------------------------------------------------------------------------------------------------
+
+
+class BodyNames:
+    """Joints of one degree of freedom and body parts by name, as columns of qpos and rows of xpos."""
+
+    def __init__(self, model):
+        import mujoco
+
+        single = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
+        self.joint = {model.joint(j).name: int(model.jnt_qposadr[j]) for j in range(model.njnt)
+                      if model.jnt_type[j] in single}  # fmt: skip
+        hinge = {model.joint(j).name for j in range(model.njnt) if model.jnt_type[j] == single[0]}
+        self.angle = {name: at for name, at in self.joint.items() if name in hinge}
+        self.part = {model.body(b).name: b for b in range(1, model.nbody)}
+
+    def select(self, what: str, glob: str) -> np.ndarray:
+        """Columns of the joints or rows of the parts that match."""
+        names = getattr(self, what)
+        found = [at for name, at in names.items() if fnmatch.fnmatchcase(name, glob)]
+        if not found:
+            shown = [n for n in names if not n.startswith("press_")]
+            kind = "joint" if what == "angle" else what
+            raise UserError(f"no {kind} matches {glob!r} (there are: {', '.join(shown)})")
+        return np.array(found)
+
+
+def posture(sim) -> dict:
+    """Heights [m] of the root part and the head, joint angles [rad] by name, and whether the body fell."""
+    model, data, body = sim.physics.model, sim.physics.data, sim.body
+    names = BodyNames(model)
+    root = next((b for b in range(1, model.nbody) if model.body_dofnum[b] and model.body_mass[b] > 0.05), 1)
+    head = int(model.site_bodyid[model.sensor(body.gyro).objid[0]])
+    heights = {model.body(b).name: float(data.xpos[b, 2]) for b in dict.fromkeys((root, head))}
+    angles = {n: float(data.qpos[at]) for n, at in names.angle.items() if not n.startswith("press_")}
+    fell = bool(body.fell(data.qpos)) if body.fell else None
+    return {"height_m": heights, "angle_rad": angles, "fell": fell}
+
+
+# probes of a scene ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Claim:
+    """An expectation beside what happened; `passed` is None where the run ended before the probe's window did."""
+
+    probe: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    passed: bool | None
+    source: str | None = None
+
+
+class Probes:
+    """Measures what the scene asks for while the simulation runs. Make it after `load_state`, before `run`.
+
+    A probe is evaluated when its window has passed, from at most the last minute of spikes; rates and counts of
+    longer windows are exact too (counted from the first sample in the window).
+    """
+
+    def __init__(self, sim):
+        self.sim, self.scene = sim, sim.scene
+        self.sampler = sim.sampler
+        self.memory = sim.sampler.memory
+        self.names = BodyNames(sim.physics.model) if sim.physics else None
+        self._resolve()
+        if sim.physics:
+            self._trace()
+        if sim.network:
+            self._count()
+        self._pending = [p for p in self.scene.probes if f"value:{p.name}" not in self.memory]
+        sim.sampler.watchers.append(self._watch)
+        self.look()
+
+    # set-up
+    def _resolve(self) -> None:
+        """Names -> indices; a name that does not exist is an error in the scene."""
+        self._of: dict[str, tuple[str, np.ndarray]] = {}
+        self._with: dict[str, np.ndarray] = {}
+        self._threshold: dict[str, tuple[str | None, float]] = {}
+        for number, probe in enumerate(self.scene.probes):
+            key = "of"
+            try:
+                if probe.measure == "latency":
+                    key = "threshold"
+                    self._threshold[probe.name] = threshold_of(probe.threshold)
+                    key = "of"
+                    self._of[probe.name] = self._target(probe.of, self._threshold[probe.name][0])
+                else:
+                    kind = {"joint_angle": "angle", "joint_range": "angle", "muscle_activation": "muscle",
+                            "posture_height": "part"}.get(probe.measure, "population")  # fmt: skip
+                    self._of[probe.name] = kind, self._select(kind, probe.of)
+                if probe.with_ is not None:
+                    key = "with"
+                    self._with[probe.name] = self._select("population", probe.with_)
+            except UserError as error:
+                raise self.sim.source.error(str(error), "probes", number, key) from None
+
+    def _select(self, kind: str, glob: str) -> np.ndarray:
+        sim = self.sim
+        if kind == "population":
+            return sim.timeline.targets.neurons(glob)
+        if self.names is None:
+            raise UserError(f"{glob}: this scene has no body")
+        if kind == "muscle":
+            names = getattr(sim.physics, "muscle_names", [])
+            found = [k for k, name in enumerate(names) if fnmatch.fnmatchcase(name, glob)]
+            if not found:
+                known = ", ".join(names) if names else "none with a motor pool"
+                raise UserError(f"no muscle matches {glob!r} (there are: {known})")
+            return np.array(found)
+        return self.names.select(kind, glob)
+
+    def _target(self, glob: str, dimension: str | None) -> tuple[str, np.ndarray]:
+        """What a latency watches; the threshold's dimension tells joints, parts and populations apart."""
+        kinds = {"angle": ["angle"], "length": ["part"], "rate": ["population"], "fraction": ["muscle"]}
+        candidates = kinds.get(dimension, ["population", "muscle", "angle", "part"])
+        problem = None
+        for kind in candidates:
+            try:
+                return kind, self._select(kind, glob)
+            except UserError as error:
+                problem = problem or error
+        if len(candidates) > 1:
+            raise UserError(f"no population, muscle, joint or part matches {glob!r}")
+        raise problem
+
+    def _trace(self) -> None:
+        data, world, sampler = self.sim.physics.data, self.sim.world, self.sampler
+        sampler.trace("qpos", lambda: data.qpos)
+        sampler.trace("height", lambda: data.xpos[:, 2])
+        if "muscles" in world.tables:
+            activation = world.tables["muscles"][Muscle.activation]
+            sampler.trace("activation", lambda: activation)
+
+    def _count(self) -> None:
+        """Spikes per neuron since the start; kept through snapshots, or recovered from the spikes in memory."""
+        sim, memory = self.sim, self.memory
+        flushed = int(memory.get("spikes_counted", -1))
+        if flushed != sim.spikes.total:
+            ids, _, _ = sim.spikes.history()
+            memory["spike_counts"] = np.bincount(ids, minlength=sim.network.neuron_count).astype(np.int64)
+            memory["counted_from"] = np.int64(max(0, sim.tick - int(sim.spikes.keep_ms)))
+        memory["spikes_counted"] = np.int64(sim.spikes.total)
+        sim.spikes.listeners.append(self._take)
+
+    def _take(self, ids: np.ndarray, ticks: np.ndarray, substeps: np.ndarray) -> None:
+        counts = self.memory["spike_counts"]
+        counts += np.bincount(ids, minlength=counts.size)
+        self.memory["spikes_counted"] = np.int64(self.sim.spikes.total)
+
+    # while it runs
+    def look(self) -> None:
+        """Notice a fall; called at every sample and, by the command line, at every control step."""
+        body = self.sim.body
+        if body is None or body.fell is None or "fell_tick" in self.memory:
+            return
+        if body.fell(self.sim.physics.data.qpos):
+            self.memory["fell_tick"] = np.int64(self.sim.tick)
+
+    def _watch(self, tick: int) -> None:
+        self.look()
+        for probe in list(self._pending):
+            start, stop = self._window(probe)
+            if stop is not None and tick + 1 >= stop:
+                self._pending.remove(probe)
+                self.memory[f"value:{probe.name}"] = np.float64(self.measure(probe, start, stop))
+            elif tick >= start and f"base:{probe.name}" not in self.memory and probe.measure in COUNTED:
+                self.memory[f"base:{probe.name}"] = np.array([tick + 1, self._counted(self._of[probe.name][1])])
+
+    def _window(self, probe) -> tuple[int, int | None]:
+        return round(probe.from_), None if probe.to is None else round(probe.to)
+
+    def detach(self) -> None:
+        """Stop looking."""
+        self.sampler.watchers.remove(self._watch)
+        if self._take in self.sim.spikes.listeners:
+            self.sim.spikes.listeners.remove(self._take)
+
+    # answers
+    @property
+    def fell_at_s(self) -> float | None:
+        return int(self.memory["fell_tick"]) / 1000.0 if "fell_tick" in self.memory else None
+
+    def counts(self) -> np.ndarray:
+        """Spikes of every neuron so far, those not yet flushed included; [neurons]."""
+        found = int(self.sim.world[SpikeLog.count][0])
+        total = self.memory["spike_counts"]
+        return total + np.bincount(self.sim.world[SpikeLog.ids][:found], minlength=total.size)
+
+    def _counted(self, neurons: np.ndarray) -> int:
+        return int(self.counts()[neurons].sum())
+
+    @property
+    def counted_s(self) -> float:
+        """Simulated seconds that `counts` covers: the whole run, unless it was loaded late without its counts."""
+        return (self.sim.tick - int(self.memory.get("counted_from", 0))) / 1000.0
+
+    def value(self, probe) -> float:
+        """The probe's value over its window so far, NaN before the window begins or if it was not observed."""
+        if f"value:{probe.name}" in self.memory:
+            return float(self.memory[f"value:{probe.name}"])
+        start, stop = self._window(probe)
+        stop = self.sim.tick if stop is None else min(stop, self.sim.tick)
+        return self.measure(probe, start, stop) if stop > start else math.nan
+
+    def reached(self, probe) -> bool:
+        """Whether the probe's window lies in the part of the scene that has run."""
+        start, stop = self._window(probe)
+        return self.sim.tick >= (start + 1 if stop is None else stop)
+
+    def values(self) -> dict[str, float]:
+        return {probe.name: self.value(probe) for probe in self.scene.probes}
+
+    def claims(self) -> list[Claim]:
+        """Every expectation with what happened."""
+        by_name = {probe.name: probe for probe in self.scene.probes}
+        out = []
+        for claim in self.scene.expect:
+            probe, (low, high) = by_name[claim.probe], claim.bounds
+            value = self.value(probe)
+            passed = claim.passes(value) if self.reached(probe) else None
+            out.append(Claim(claim.probe, value, low, high, UNIT[probe.measure], passed, claim.source))
+        return out
+
+    def measure(self, probe, start: int, stop: int) -> float:
+        """One value over the window [start, stop) in ticks."""
+        kind, rows = self._of[probe.name]
+        if probe.measure == "latency":
+            return self._latency(probe, kind, rows, start, stop)
+        if kind != "population":
+            name = {"angle": "qpos", "part": "height", "muscle": "activation"}[kind]
+            _, trace = self.sampler.traced(name, start, stop)
+            if not len(trace):
+                return math.nan
+            chosen = trace[:, rows].astype(float)
+            if probe.measure == "joint_range":
+                return float(np.ptp(chosen, axis=0).max())
+            return float(chosen.mean()) * (1000.0 if kind == "part" else 1.0)
+        if probe.measure in COUNTED:
+            return self._rate_or_count(probe, rows, start, stop)
+        ids, ticks = self.sim.spike_history()
+        inside = (ticks >= start) & (ticks < stop)
+        ids, ticks = ids[inside], ticks[inside]
+        if probe.measure == "isi_cv":
+            return isi_cv(ids, ticks, rows)
+        first = max(start, self.sim.tick - int(self.sim.spikes.keep_ms))
+        width = probe.bin or max(1.0, min(1000.0, (stop - first) // 10))
+        if probe.name in self._with:
+            return cross_correlation(ids, ticks, rows, self._with[probe.name], width, first, stop)
+        return mean_pair_correlation(ids, ticks, [rows], width, first, stop)
+
+    def _rate_or_count(self, probe, rows: np.ndarray, start: int, stop: int) -> float:
+        oldest = self.sim.tick - int(self.sim.spikes.keep_ms)
+        base = self.memory.get(f"base:{probe.name}")
+        if start >= oldest:
+            ids, ticks = self.sim.spike_history()
+            wanted = np.zeros(self.sim.network.neuron_count, bool)
+            wanted[rows] = True
+            count, ms = int((wanted[ids] & (ticks >= start) & (ticks < stop)).sum()), stop - start
+        elif base is not None:  # longer than the spikes in memory: counted since the first sample in the window
+            count, ms = self._counted(rows) - int(base[1]), self.sim.tick - int(base[0])
+        else:
+            return math.nan
+        return float(count) if probe.measure == "spike_count" else count * 1000.0 / rows.size / max(ms, 1)
+
+    def _latency(self, probe, kind: str, rows: np.ndarray, start: int, stop: int) -> float:
+        """Time [ms] from `from` until: the n-th spike, a rate, a change of angle or height, or an activation."""
+        dimension, limit = self._threshold[probe.name]
+        if kind == "population":
+            ids, ticks = self.sim.spike_history()
+            ticks = ticks[np.isin(ids, rows) & (ticks >= start) & (ticks < stop)]
+            if dimension == "rate":
+                count = np.bincount(ticks - start, minlength=1).cumsum()
+                count[LATENCY_RATE_MS:] -= count[:-LATENCY_RATE_MS].copy()
+                passed = np.flatnonzero(count * 1000.0 / LATENCY_RATE_MS / rows.size >= limit)
+                return float(passed[0]) if passed.size else math.nan
+            n = max(1, math.ceil(limit)) if not math.isnan(limit) else 1
+            return float(ticks[n - 1] - start) if len(ticks) >= n else math.nan
+        name = {"angle": "qpos", "part": "height", "muscle": "activation"}[kind]
+        when, trace = self.sampler.traced(name, start, stop)
+        if not len(trace):
+            return math.nan
+        chosen = trace[:, rows].astype(float)
+        if kind != "muscle":
+            chosen = np.abs(chosen - chosen[0]) * (1000.0 if kind == "part" else 1.0)
+        limit = DEFAULT_LIMIT[kind] if math.isnan(limit) else limit
+        passed = np.flatnonzero(chosen.max(axis=1) >= limit)
+        return float(when[passed[0]] - start) if passed.size else math.nan
+
+
+COUNTED = ("rate_hz", "spike_count")
+DEFAULT_LIMIT = {"angle": 0.05, "part": 10.0, "muscle": 0.1}  # rad, mm, activation: what a latency waits for
+
+
+def threshold_of(value: float | int | str | None) -> tuple[str | None, float]:
+    """(dimension, number in its base unit) of a latency's threshold; (None, NaN) if there is none."""
+    if value is None:
+        return None, math.nan
+    if not isinstance(value, str):
+        return None, float(value)
+    for dimension in ("angle", "rate", "length", "fraction"):
+        try:
+            return dimension, quantity(value, dimension)
+        except UserError:
+            continue
+    raise UserError(f'expected a number, an angle, a rate, a length or a fraction, got "{value}"')
+
+
+# what followed an event -----------------------------------------------------------------------------------------
+
+
+def followed(sim, probes: Probes, tick: int, window_ms: int = 300, most: int = 3) -> list[str]:
+    """The strongest changes in the time after an event against the time before it, as short texts."""
+    out: list[tuple[float, str]] = []
+    before, after = max(0, tick - window_ms), min(sim.tick, tick + window_ms)
+    if sim.network is not None and after > tick > before:
+        ids, ticks = sim.spike_history()
+        population = np.zeros(sim.network.neuron_count, np.int64)
+        members = sim.network.populations
+        for k, p in enumerate(members):
+            population[p.neurons] = k
+        size = np.array([p.count for p in members])
+
+        def rate(start: int, stop: int) -> np.ndarray:
+            inside = (ticks >= start) & (ticks < stop)
+            count = np.bincount(population[ids[inside]], minlength=len(members))
+            return count * 1000.0 / size / (stop - start)
+
+        old, new = rate(before, tick), rate(tick, after)
+        error = np.sqrt(np.maximum(old, 1.0) * 1000.0 / size / window_ms)
+        z = (new - old) / error
+        for k in np.argsort(-np.abs(z))[:most]:
+            if abs(z[k]) > 4:
+                out.append((abs(z[k]), f"{members[k].name} {old[k]:.1f} to {new[k]:.1f} Hz"))
+    out = [text for _, text in sorted(out, reverse=True)[:most]]
+    if probes.names is not None:
+        out += _moved(probes, before, tick, after, most)
+    return out
+
+
+def _moved(probes: Probes, before: int, tick: int, after: int, most: int) -> list[str]:
+    """Muscles that pulled harder and joints that moved more than in the time before."""
+    out = []
+    _, old = probes.sampler.traced("activation", before, tick)
+    _, new = probes.sampler.traced("activation", tick, after)
+    if len(old) and len(new) and new.ndim == 2:
+        gain = new.max(axis=0) - old.max(axis=0)
+        for k in np.argsort(-gain)[:most]:
+            if gain[k] > 0.05:
+                out.append(f"{probes.sim.physics.muscle_names[k]} pulls {new[:, k].max():.2f}")
+    _, old = probes.sampler.traced("qpos", before, tick)
+    _, new = probes.sampler.traced("qpos", tick, after)
+    if len(old) and len(new):
+        angles = {n: at for n, at in probes.names.angle.items() if not n.startswith("press_")}
+        gain = {n: float(np.ptp(new[:, at]) - np.ptp(old[:, at])) for n, at in angles.items()}
+        for name in sorted(gain, key=gain.get, reverse=True)[:most]:
+            if gain[name] > 0.03:
+                change = new[np.abs(new[:, angles[name]] - new[0, angles[name]]).argmax(), angles[name]]
+                out.append(f"{name} {math.degrees(change - new[0, angles[name]]):+.0f} deg")
+    return out

@@ -1,0 +1,131 @@
+"""Network statistics equal an all-0.1 ms Brian2 run."""
+
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.network import Fanout, Spikes, Synapse
+from components.neuron import Ampa, BackgroundQuads, Gaba, Membrane
+from engine.random import Streams
+from systems.flush_spikes import SpikeObserver
+from systems.spawn.network import UNIT
+from tests.systems.nets import build, cell
+
+E, I = 800, 200
+SEEDS = 12
+SETTLE_MS, MEASURE_MS = 500, 5000
+LAGS = range(-2, 3)
+
+CELLS = {
+    "e": cell(count=E, background={"psp": "2 mV", "rate": "200 Hz"}),
+    "i": cell(count=I, acts_on="gaba", tau_m="10 ms", background={"psp": "2 mV", "rate": "300 Hz"}),
+}
+
+
+def projections(excite: float = 1.0, inhibit: float = 4.0, later: int = 0) -> list[dict]:
+    """(from, to, in-degree, PSP [mV], shortest and longest delay [ms]); loops through inhibition are fast."""
+    table = [("e", "e", 80, excite, 1, 20), ("e", "i", 80, excite, 1, 4), ("i", "e", 20, inhibit, 1, 4),
+             ("i", "i", 20, inhibit, 1, 4)]  # fmt: skip
+    return [
+        {"from": a, "to": b, "indegree": k, "psp": f"{psp} mV", "delay": [f"{low + later} ms", f"{high + later} ms"]}
+        for a, b, k, psp, low, high in table
+    ]
+
+
+def covariance(x: np.ndarray, y: np.ndarray, lag: int) -> float:
+    """Mean product of the deviations of x[t] and y[t + lag]."""
+    x, y = x - x.mean(), y - y.mean()
+    return float((x[: x.size - lag] * y[lag:]).mean() if lag >= 0 else (x[-lag:] * y[:lag]).mean())
+
+
+def statistics(ids: np.ndarray, ms: np.ndarray) -> dict[str, float]:
+    """Rates [Hz], mean ISI CVs, mean pairwise cross-correlations of 1 ms counts at lags of -2..2 ms."""
+    out, population = {}, {}
+    for name, first, count in (("e", 0, E), ("i", E, I)):
+        mine = (ids >= first) & (ids < first + count)
+        trains = np.zeros((count, MEASURE_MS), np.float32)
+        trains[ids[mine] - first, ms[mine]] = 1.0
+        out[f"rate_{name}"] = 1000.0 * float(trains.mean())
+        cvs = []
+        for train in trains:
+            gaps = np.diff(np.flatnonzero(train))
+            if gaps.size >= 5:
+                cvs.append(gaps.std() / gaps.mean())
+        out[f"cv_{name}"] = float(np.mean(cvs))
+        summed = trains.sum(axis=0, dtype=np.float64)
+        centred = trains - trains.mean(axis=1, keepdims=True)
+        own = [float((centred[:, : MEASURE_MS - lag] * centred[:, lag:]).sum() / (MEASURE_MS - lag)) for lag in range(3)]
+        population[name] = summed, own[0] / count, count
+        for lag in range(3):
+            pairs = covariance(summed, summed, lag) - own[lag]
+            out[f"cc_{name}{name}_{lag}"] = pairs / (count * (count - 1)) / (own[0] / count)
+    (e, e_variance, _), (i, i_variance, _) = population["e"], population["i"]
+    for lag in LAGS:
+        out[f"cc_ei_{lag}"] = covariance(e, i, lag) / (E * I) / np.sqrt(e_variance * i_variance)
+    return out
+
+
+def ours(substeps: int = 10, **changes) -> list[dict[str, float]]:
+    """Statistics of our network, one entry per noise seed; the wiring is the same."""
+    found = []
+    world, network, runner = build(CELLS, projections(**changes), substeps=substeps)
+    background, neurons = world.tables["background"], world.tables["neurons"]
+    for seed in range(SEEDS):
+        streams = Streams(1000 + seed)
+        key = np.array([streams.key(f"background/{p.name}") for p in network.populations], np.uint32)
+        quad = np.repeat(np.arange(2), [E // 4, I // 4])
+        background[BackgroundQuads.key0][:], background[BackgroundQuads.key1][:] = key[quad, 0], key[quad, 1]
+        neurons[Membrane.v][:] = streams.generator("v").uniform(0, 7.5, E + I)
+        neurons[Membrane.refractory_left][:] = neurons[Ampa.i][:] = neurons[Gaba.i][:] = 0
+        world[Spikes.count][:] = 0
+        for receptor in ("ampa", "gaba"):
+            world.tables[f"synapses_{receptor}"][Fanout.ring][:] = 0
+        observer = world.add_object(SpikeObserver(1e9))
+        start = world.tick
+        for _ in range(SETTLE_MS + MEASURE_MS + 10):
+            runner.step()
+        ids, ticks, _ = observer.history()
+        ms = ticks.astype(np.int64) - start - SETTLE_MS
+        kept = (ms >= 0) & (ms < MEASURE_MS)
+        found.append(statistics(ids[kept], ms[kept]))
+    return found
+
+
+def brian2(folder: Path) -> list[dict[str, float]]:
+    """Statistics of the same wiring in Brian2 at 0.1 ms: exact integration, each spike after exactly its delay."""
+    world, network, _ = build(CELLS, projections())
+    neurons = world.tables["neurons"]
+    pre, post, delay, drive, excites = [], [], [], [], []
+    for component, receptor in ((Ampa, "ampa"), (Gaba, "gaba")):
+        table = world.tables[f"synapses_{receptor}"]
+        start = table[Fanout.start]
+        pre.append(np.repeat(np.arange(E + I), start[:, -1] - start[:, 0]))
+        post.append(table[Synapse.post])
+        delay.append(table[Synapse.delay].astype(float))
+        jump = neurons[component.jump].astype(float) * UNIT * 10  # drive per mV
+        drive.append(table[Synapse.weight] * jump[post[-1]])
+        excites.append(np.full(pre[-1].size, receptor == "ampa"))
+    cells = [p.cell for p in network.populations]
+    jump = [float(neurons[Ampa.jump][p.first]) * UNIT * 10 for p in network.populations]
+    start_v = np.stack([Streams(2000 + seed).generator("v").uniform(0, 7.5, E + I) for seed in range(SEEDS)])
+    names = ("count", "tau_m", "tau_ampa", "tau_gaba", "threshold", "reset", "refractory")
+    np.savez(
+        folder / "in.npz", pre=np.concatenate(pre), post=np.concatenate(post), delay=np.concatenate(delay),
+        drive=np.concatenate(drive), excites=np.concatenate(excites).astype(int), v=start_v, ms=SETTLE_MS + MEASURE_MS,
+        seed=zlib.crc32(b"brian2"), background_hz=[c.background.rate for c in cells],
+        background=[c.background.psp * j for c, j in zip(cells, jump, strict=True)],
+        **{name: [getattr(c, name) for c in cells] for name in names},
+    )  # fmt: skip
+    worker = Path(__file__).with_name("brian2_worker.py")
+    done = subprocess.run(
+        [sys.executable, str(worker), str(folder / "in.npz"), str(folder / "out.npz")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    out = np.load(folder / "out.npz")
+    ms = out["steps"] // 10 - SETTLE_MS
+    kept = (ms >= 0) & (ms < MEASURE_MS)
+    return [statistics(out["ids"][mine], ms[mine]) for mine in (kept & (out["copy"] == k) for k in range(SEEDS))]

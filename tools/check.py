@@ -1,0 +1,66 @@
+"""`encephagen check`: is a scene right, down to the names of populations, muscles, patches and joints?"""
+
+from __future__ import annotations
+
+import sys
+
+from engine.errors import UserError
+from tools import common
+
+
+def arguments(parser) -> None:
+    parser.add_argument("scene", metavar="SCENE", nargs="*", help="scenes to check; all shipped ones if left out")
+    common.add_overrides(parser)
+    parser.add_argument("--schema", action="store_true", help="print the JSON schema of scene files, for editors")
+    common.add_quiet(parser)
+
+
+def run(args) -> int:
+    from systems.spawn.scene_model import SCENES, Scene
+
+    if args.schema:
+        import json
+
+        from engine.scene import json_schema
+
+        json.dump(json_schema(Scene), sys.stdout, indent=2)
+        print()
+        return 0
+    scenes = args.scene or sorted(path.stem for path in SCENES.glob("*.yaml"))
+    wrong = 0
+    for scene in scenes:
+        args.scene = scene
+        try:
+            text = check(args)
+        except UserError as error:
+            if len(scenes) == 1:
+                raise
+            common.say(f"encephagen: error: {error}")
+            wrong += 1
+        else:
+            if not args.quiet:
+                print(text)
+    return 2 if wrong else 0
+
+
+def check(args) -> str:
+    """Build the whole world, so that every name is resolved; one line about it."""
+    from systems.probes import Probes
+
+    sim, _ = common.open_simulation(args)
+    Probes(sim)
+    for number, selector in enumerate(sim.scene.record.voltage_of):
+        try:
+            sim.timeline.targets.neurons(selector)
+        except UserError as error:
+            raise sim.source.error(str(error), "record", "voltage_of", number) from None
+    parts = [f"{sim.scene.duration / 1000:g} s"]
+    if sim.network is not None:
+        parts.append(f"{sim.network.neuron_count:,} neurons in {len(sim.network.populations)} populations, "
+                     f"{sim.network.synapse_count:,} synapses")  # fmt: skip
+    if sim.body is not None:
+        parts.append(f"body {sim.body.name} with {len(sim.body.muscles)} muscles, {len(sim.body.patches)} patches")
+    for many, what in ((sim.scene.timeline, "events"), (sim.scene.probes, "probes"), (sim.scene.expect, "claims")):
+        if many:
+            parts.append(f"{len(many)} {what}")
+    return f"{sim.source.name}: ok: {'; '.join(parts)}"
