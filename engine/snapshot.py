@@ -81,6 +81,9 @@ def attributes(path: str | os.PathLike) -> dict:
         raise UserError(f"{path}: cannot be read as a snapshot ({str(error).splitlines()[0]})") from error
     if found.get("format") != FORMAT:
         raise UserError(f"{path}: not a snapshot of this program (format {found.get('format')}, expected {FORMAT})")
+    for key in ("tick", "seed"):
+        if not isinstance(found.get(key), int):
+            raise UserError(f"{path}: expected a whole number as attribute {key}, found {found.get(key)}")
     return found
 
 
@@ -88,24 +91,33 @@ def load(runner: Runner, path: str | os.PathLike) -> None:
     """Put the saved state into a world built from the same scene and seed; UserError if they do not fit."""
     import h5py
 
-    saved = attributes(path)
-    if saved["seed"] != runner.world.seed:
-        raise UserError(f"{path}: was saved with seed {saved['seed']}, this world has seed {runner.world.seed}")
-    here = state_arrays(runner)
-    with h5py.File(path, "r") as file:
-        for name, array in here.items():
-            if f"columns/{name}" not in file or file[f"columns/{name}"].shape != array.shape:
-                found = file[f"columns/{name}"].shape if f"columns/{name}" in file else "nothing"
-                raise UserError(f"{path}: {name}: expected shape {array.shape}, found {found}; is it another scene?")
-        for name, array in here.items():
-            array[...] = file[f"columns/{name}"][...]
-        for kind, thing in runner.world.objects.items():
-            if hasattr(thing, "restore"):
-                group = file.get(f"objects/{kind.__name__}")
-                if group is None:
-                    raise UserError(f"{path}: holds no {kind.__name__}; is it another scene?")
-                thing.restore({key: group[key][...] for key in group})
-    runner.world.tick = int(saved["tick"])
+    world, saved = runner.world, attributes(path)
+    if saved["seed"] != world.seed:
+        raise UserError(f"{path}: was saved with seed {saved['seed']}, this world has seed {world.seed}")
+    columns, objects = [], []
+    try:  # read and check everything before anything changes
+        with h5py.File(path, "r") as file:
+            for name, array in state_arrays(runner).items():
+                found = file.get(f"columns/{name}")
+                if found is None or found.shape != array.shape or found.dtype != array.dtype:
+                    what = "nothing" if found is None else f"{found.shape} of {found.dtype}"
+                    raise UserError(
+                        f"{path}: {name}: expected shape {array.shape} of {array.dtype}, found {what}; is it another scene?"
+                    )
+                columns.append((array, found[...]))
+            for kind, thing in world.objects.items():
+                if hasattr(thing, "restore"):
+                    group = file.get(f"objects/{kind.__name__}")
+                    if group is None:
+                        raise UserError(f"{path}: holds no {kind.__name__}; is it another scene?")
+                    objects.append((thing, {key: group[key][...] for key in group}))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read as a snapshot ({str(error).splitlines()[0]})") from error
+    for array, value in columns:
+        array[...] = value
+    for thing, value in objects:
+        thing.restore(value)
+    world.tick = int(saved["tick"])
 
 
 def dump_scene(scene: dict) -> str:

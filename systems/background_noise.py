@@ -36,11 +36,11 @@ def background_noise(n, tick, bounds, key0, key1, index, quiet, rate_class, psp,
         last = quads * (part + 1) // parts
         for base in range(first, last, B):
             m = min(B, last - base)
+            k0, k1, block = key0[base : base + m], key1[base : base + m], index[base : base + m]
             for q in range(m):
                 w0, w1, w2, w3 = philox4x32(
-                    np.uint64(key0[base + q]), np.uint64(key1[base + q]), low, high, np.uint64(index[base + q]),
-                    np.uint64(0),
-                )  # fmt: skip
+                    np.uint64(k0[q]), np.uint64(k1[q]), low, high, np.uint64(block[q]), np.uint64(0)
+                )
                 words[q] = w0
                 words[B + q] = w1
                 words[2 * B + q] = w2

@@ -8,7 +8,7 @@ from engine.kernel import kernel
 from engine.schedule import Now
 from engine.system import system
 
-LIMIT = 1 << 30
+LIMIT = np.int32(1 << 30)
 
 
 @system(
@@ -24,20 +24,23 @@ def deliver_spikes(n, tick, bounds, ids, count, post, weight, delay, start, ring
     parts = bounds.shape[0] - 1
     slots = ring.shape[0]
     now = tick[0]
+    flat = ring.ravel()
+    mask, width = np.uint64(slots - 1), np.uint64(ring.shape[1])
     for part in nb.prange(parts):
         ran[nb.get_thread_id()] += 1
         for s in range(count[0]):
             pre = ids[s]
-            for j in range(start[pre, part], start[pre, part + 1]):
-                slot = (now - 1 + delay[j]) & (slots - 1)
-                ring[slot, post[j]] += np.int32(weight[j] * np.float32(65536) + np.float32(0.5))
-        here = now & (slots - 1)
+            a, b = start[pre, part], start[pre, part + 1]
+            posts, weights, delays = post[a:b], weight[a:b], delay[a:b]
+            for j in range(b - a):
+                slot = np.uint64(now - 1 + np.int64(delays[j])) & mask
+                flat[slot * width + np.uint64(posts[j])] += np.int32(weights[j] * np.float32(65536) + np.float32(0.5))
+        first, last = bounds[part], bounds[part + 1]
+        due, into = ring[now & (slots - 1), first:last], arrived[first:last]
         lost = 0
-        for k in range(bounds[part], bounds[part + 1]):
-            a = ring[here, k]
-            if a > LIMIT or a < 0:
-                lost += 1
-                a = np.int32(LIMIT)
-            arrived[k] = a
-            ring[here, k] = 0
+        for k in range(last - first):
+            lost += (due[k] > LIMIT) | (due[k] < 0)
+        for k in range(last - first):
+            into[k] = LIMIT if (due[k] > LIMIT) | (due[k] < 0) else due[k]
+        due[:] = 0
         saturated[part] += lost

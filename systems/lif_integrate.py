@@ -108,49 +108,61 @@ def lif_integrate(
         for r in range(first, last):
             o = run[r]
             m = run[r + 1] - o
+            p = o + m  # slices, not offsets: a loop over plain `k` needs no sign check and becomes vector code
+            va, ea, ia, ca = v[o:p], e[o:p], i[o:p], drive[o:p]
             for k in range(m):
-                x[V + k] = v[o + k]
+                x[V + k] = va[k]
             for k in range(m):
-                x[C + k] = drive[o + k]
+                x[C + k] = ca[k]
+            counts = e_arrived[o:p]
+            for k in range(m):
+                x[AE + k] = np.float32(counts[k])
             if n_i is not None:
+                na, nd, nj = n_i[o:p], n_decay[o:p], n_jump[o:p]
                 for k in range(m):
-                    n_i[o + k] = n_i[o + k] * n_decay[o + k] + np.float32(e_arrived[o + k]) * n_jump[o + k]
+                    na[k] = na[k] * nd[k]
                 for k in range(m):
-                    x[C + k] += n_i[o + k]
+                    na[k] += x[AE + k] * nj[k]
+                for k in range(m):
+                    x[C + k] += na[k]
             if a_w is not None:
+                wa, wd = a_w[o:p], a_decay[o:p]
                 for k in range(m):
-                    x[C + k] -= a_w[o + k]
+                    x[C + k] -= wa[k]
                 for k in range(m):
-                    w = a_w[o + k] * a_decay[o + k]
-                    a_w[o + k] = w if w > TINY else np.float32(0)
+                    w = wa[k] * wd[k]
+                    wa[k] = w if w > TINY else np.float32(0)
+            held, th = refractory_left[o:p], threshold[o:p]
             for k in range(m):
-                x[R + k] = refractory_left[o + k]
+                x[R + k] = held[k]
             for k in range(m):
-                x[TH + k] = threshold[o + k]
+                x[TH + k] = th[k]
             for k in range(m):
-                x[GE + k] = e[o + k]
+                x[GE + k] = ea[k]
             for k in range(m):
-                x[AE + k] = np.float32(e_arrived[o + k])
+                x[GI + k] = ia[k]
+            counts = i_arrived[o:p]
             for k in range(m):
-                x[GI + k] = i[o + k]
-            for k in range(m):
-                x[AI + k] = np.float32(i_arrived[o + k])
+                x[AI + k] = np.float32(counts[k])
             if s is not None:
+                sa = s[o:p]
                 for k in range(m):
-                    x[GS + k] = s[o + k]
+                    x[GS + k] = sa[k]
+                counts = s_arrived[o:p]
                 for k in range(m):
-                    x[AS + k] = np.float32(s_arrived[o + k])
+                    x[AS + k] = np.float32(counts[k])
             whole_tick(x, m, constants[r])
             for k in range(m):
-                v[o + k] = x[V + k] if abs(x[V + k]) > TINY else np.float32(0)
+                va[k] = x[V + k] if abs(x[V + k]) > TINY else np.float32(0)
             for k in range(m):
-                e[o + k] = x[GE + k] if x[GE + k] > TINY else np.float32(0)
+                ea[k] = x[GE + k] if x[GE + k] > TINY else np.float32(0)
             for k in range(m):
-                i[o + k] = x[GI + k] if x[GI + k] > TINY else np.float32(0)
+                ia[k] = x[GI + k] if x[GI + k] > TINY else np.float32(0)
             if s is not None:
+                sa = s[o:p]
                 for k in range(m):
-                    s[o + k] = x[GS + k] if x[GS + k] > TINY else np.float32(0)
-            fired[o : o + m] = 0
+                    sa[k] = x[GS + k] if x[GS + k] > TINY else np.float32(0)
+            fired[o:p] = 0
             for k in range(m):
                 near[found] = o + k
                 found += x[F + k] > np.float32(0)
@@ -197,13 +209,10 @@ def lif_integrate(
                     s[j] = x[GS + k]
                 if a_w is not None and x[F + k] > np.float32(0):
                     a_w[j] += a_step[j]
-        for k in range(run[first], run[last]):
-            e_arrived[k] = 0
-        for k in range(run[first], run[last]):
-            i_arrived[k] = 0
+        e_arrived[run[first] : run[last]] = 0
+        i_arrived[run[first] : run[last]] = 0
         if s is not None:
-            for k in range(run[first], run[last]):
-                s_arrived[k] = 0
+            s_arrived[run[first] : run[last]] = 0
 
 
 def tick_constants(table, steps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -103,9 +103,9 @@ def coupling_shares(sim, counts: np.ndarray | None = None, seconds: float | None
     """Where the excitatory charge of excitatory cells of the regions comes from.
 
     Returns {"mean": {local, long_range, other, background}, "regions": {region: the same}, "driven": 1 - background}:
-    shares of the synaptic charge (PSP amplitude x Population.psp_to_charge, NMDA included) that arrived in a run in
-    which neurons spiked `counts` times [neurons] in `seconds`; without them, the spikes still in memory count.
-    `mean` weighs regions equally.
+    shares of the synaptic charge (PSP amplitude x Population.psp_to_charge, of which NMDA carries a part) that arrived
+    in a run in which neurons spiked `counts` times [neurons] in `seconds`; without them, the spikes still in memory
+    count. `mean` weighs regions equally.
     """
     network, world = sim.network, sim.world
     if counts is None:
@@ -120,8 +120,7 @@ def coupling_shares(sim, counts: np.ndarray | None = None, seconds: float | None
     for p in network.populations:
         if p.cell.per != "region" or p.cell.acts_on != "ampa":
             continue
-        share = p.cell.nmda.share if p.has_nmda else 0.0
-        psp_charge[p.name] = p.psp_to_charge(p.cell.tau_ampa) / (1.0 - share)
+        psp_charge[p.name] = p.psp_to_charge(p.cell.tau_ampa)
         row_of[p.neurons] = regions.index(p.instance)
         factor[p.neurons] = psp_charge[p.name]
         rate = network.background_hz.get(p.name, 0.0)
@@ -155,16 +154,14 @@ def coupling_shares(sim, counts: np.ndarray | None = None, seconds: float | None
 
 
 class BodyNames:
-    """Joints of one degree of freedom and body parts by name, as columns of qpos and rows of xpos."""
+    """Hinge joints and body parts by name, as columns of qpos and rows of xpos."""
 
     def __init__(self, model):
         import mujoco
 
-        single = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
-        self.joint = {model.joint(j).name: int(model.jnt_qposadr[j]) for j in range(model.njnt)
-                      if model.jnt_type[j] in single}  # fmt: skip
-        hinge = {model.joint(j).name for j in range(model.njnt) if model.jnt_type[j] == single[0]}
-        self.angle = {name: at for name, at in self.joint.items() if name in hinge}
+        hinge = int(mujoco.mjtJoint.mjJNT_HINGE)
+        self.angle = {model.joint(j).name: int(model.jnt_qposadr[j]) for j in range(model.njnt)
+                      if int(model.jnt_type[j]) == hinge}  # fmt: skip
         self.part = {model.body(b).name: b for b in range(1, model.nbody)}
 
     def select(self, what: str, glob: str) -> np.ndarray:
@@ -360,9 +357,9 @@ class Probes:
         return self.measure(probe, start, stop) if stop > start else math.nan
 
     def reached(self, probe) -> bool:
-        """Whether the probe's window lies in the part of the scene that has run."""
-        start, stop = self._window(probe)
-        return self.sim.tick >= (start + 1 if stop is None else stop)
+        """Whether the probe's window, the end of the scene if it has no other, has passed."""
+        _, stop = self._window(probe)
+        return self.sim.tick >= (round(self.scene.duration) if stop is None else stop)
 
     def values(self) -> dict[str, float]:
         return {probe.name: self.value(probe) for probe in self.scene.probes}

@@ -10,6 +10,7 @@ import numpy as np
 from components.body import BodyState, Muscle
 from components.network import SpikeLog
 from components.neuron import Adaptation, Ampa, Gaba, GabaSlow, Membrane, Nmda
+from engine.errors import UserError
 from engine.record import Record
 from engine.schedule import Now
 from engine.system import system
@@ -104,13 +105,20 @@ class Recording:
 
     def __init__(self, sim, path, **attributes):
         scene = sim.scene
-        self.sim = sim
+        self.sim, self._meter = sim, None
         self.record = Record(path, {"format": FORMAT, "scene": sim.source.name, "title": scene.title,
                                     "seed": np.int64(sim.seed), "tick_ms": 1.0, "substeps": scene.clock.substeps,
                                     "sample_every_ms": scene.record.every, "first_tick": sim.tick,
                                     "finished": False, **attributes})  # fmt: skip
-        sources = sim.sampler.sources
-        self._described = {}
+        try:
+            self._describe(sim)
+        except BaseException:
+            self.abort()
+            raise
+
+    def _describe(self, sim) -> None:
+        """Names and constants into the file, sources into the sampler."""
+        scene, sources = sim.scene, sim.sampler.sources
         if sim.network is not None:
             self._populations(sim.network)
             self._rates(sim, sources)
@@ -141,7 +149,7 @@ class Recording:
         self.record.put("populations/excitatory", np.array([x.cell.acts_on == "ampa" for x in p], np.uint8))
 
     def _rates(self, sim, sources) -> None:
-        rates = RateMeter(sim)
+        rates = self._meter = RateMeter(sim)
         sources["rate"] = rates
         self.record.describe("samples/rate", unit="Hz", columns=rates.names, doc="mean rate since the sample before")
 
@@ -151,8 +159,7 @@ class Recording:
         for number, selector in enumerate(sim.scene.record.voltage_of):
             try:
                 chosen.append(sim.timeline.targets.neurons(selector))
-            except Exception as error:
-                self.record.abort()
+            except UserError as error:
                 raise sim.source.error(str(error), "record", "voltage_of", number) from None
         if not chosen:
             return
@@ -219,15 +226,21 @@ class Recording:
             sim.spikes.listeners.remove(self._spikes)
             found = int(sim.world[SpikeLog.count][0])
             self._spikes(*(sim.world[c][:found] for c in (SpikeLog.ids, SpikeLog.ticks, SpikeLog.substeps)))
-        sim.sampler.record = None
-        sim.sampler.sources.clear()
+        self._detach()
         self.record.note(finished=finished, last_tick=sim.tick, spike_hash=sim.spike_hash)
         self.record.close()
 
     def abort(self) -> None:
         """Leave nothing."""
-        self.sim.sampler.record = None
+        self._detach()
         self.record.abort()
+
+    def _detach(self) -> None:
+        self.sim.sampler.record = None
+        self.sim.sampler.sources.clear()
+        if self._meter is not None:
+            self._meter.detach()
+            self._meter = None
 
 
 class RateMeter:
@@ -242,8 +255,13 @@ class RateMeter:
         self._size = np.bincount(self._group, minlength=len(self.names))
         self._world, self._total = sim.world, np.zeros(len(self.names), np.int64)
         self._before, self._tick = np.zeros(len(self.names), np.int64), sim.tick
+        self._spikes = sim.spikes
         sim.spikes.listeners.append(self._take)
         self._before = self._now()
+
+    def detach(self) -> None:
+        """Stop counting."""
+        self._spikes.listeners.remove(self._take)
 
     def _take(self, ids, ticks, substeps) -> None:
         self._total += np.bincount(self._group[ids], minlength=len(self.names))

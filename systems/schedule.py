@@ -17,9 +17,10 @@ from systems.timeline import timeline
 TICK = (
     #     phase       runs every   systems, in the order they run
     Phase("input", "tick", (timeline,)),  # events -> stimuli, forces, lesions
-    Phase("sense", "body step", (sense_spindles, sense_tendon_organs, sense_touch)),  # sensors -> afferent drive
+    # sensors, stimuli -> drive
+    Phase("sense", "body step", (sense_spindles, sense_tendon_organs, sense_touch, sum_drive)),
     Phase("deliver", "tick", (deliver_spikes, background_noise)),  # spike ring -> arrivals
-    Phase("integrate", "tick", (sum_drive, lif_integrate, collect_spikes)),  # arrivals -> v, spikes
+    Phase("integrate", "tick", (lif_integrate, collect_spikes)),  # arrivals -> v, spikes
     Phase("act", "tick", (muscle_drive,)),  # motor-neuron spikes -> activation
     Phase("body", "body step", (physics_step,)),  # activation -> pose, contacts
     Phase("observe", "block", (flush_spikes,)),  # spikes -> hash, histories, records

@@ -114,9 +114,10 @@ class Targets:
 
 
 @system(
-    reads=[Now.tick, Inputs.threshold_intact],
-    writes=[Inputs.stimulus, Inputs.threshold],
+    reads=[Now.tick],
+    optional_reads=[Inputs.threshold_intact],
     optional_writes=[
+        Inputs.stimulus, Inputs.threshold,
         BodyState.hand, BodyState.joint_torque, BodyState.wrench, BodyState.hold, BodyState.holder,
     ],
     objects=[Timeline],

@@ -135,7 +135,8 @@ def calibrate(profile: str, iterations: int, seconds: float, resume: bool, seed:
             # excitation corrects the rates, and inhibition the ratio of its rate to that of its region's excitation.
             signal = np.where(excitatory, error, error - regional_excitation(error))
             shared = mean_by_kind(signal)  # recurrence amplifies what all populations of a kind do together
-            step = gain * (signal - shared) + 0.5 * gain * shared
+            g = gain * min(1.0, 2.0 * (1.0 - k / iterations) + 0.2)
+            step = g * (signal - shared) + 0.9 * g * shared
             hz = np.clip(hz * np.exp(np.clip(step, -0.08, 0.08)), 1.0, 1900.0)
             if k >= iterations * 2 // 3:
                 kept.append(np.log(hz))

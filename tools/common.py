@@ -78,12 +78,12 @@ def device_of(text: str) -> str:
 # printing -------------------------------------------------------------------------------------------------------
 
 
-def console(*, error: bool = False):
-    """A rich console; files and pipes get 120 columns."""
+def console(*, error: bool = False, width: int = 120):
+    """A rich console; files and pipes get `width` columns."""
     from rich.console import Console
 
     stream = sys.stderr if error else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 120, highlight=False, markup=False)
+    return Console(file=stream, width=None if stream.isatty() else width, highlight=False, markup=False)
 
 
 def table(title: str | None, *columns: str, right: tuple[str, ...] = ()):
@@ -235,11 +235,19 @@ def compile_kernels(sim, quiet: bool = True) -> float:
     from engine.kernel import is_warm
 
     started = time.perf_counter()
-    if not is_warm():
-        say("compiling the kernels (once per version and machine, about half a minute)", quiet)
-    for _, call in sim.runner.calls():
-        if hasattr(call.function, "py_func"):
+    calls = [call for _, call in sim.runner.calls() if hasattr(call.function, "py_func")]
+    message = "compiling the kernels (once per version and machine, about half a minute)"
+    late = threading.Timer(2.0, say, (message, quiet))  # other threads or strictness than before: compiled anew
+    late.daemon = True
+    if calls and not is_warm():
+        say(message, quiet)
+    elif calls:
+        late.start()
+    try:
+        for call in calls:
             call.function.compile(tuple(numba.typeof(argument) for argument in call.args))
+    finally:
+        late.cancel()
     return time.perf_counter() - started
 
 

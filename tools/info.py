@@ -55,7 +55,8 @@ def run(args) -> int:
     for row in rows:
         made.add_row(*row)
     out = common.console()
-    out.print(made)
+    if not args.quiet:
+        out.print(made)
     for line in missing:
         out.print(f"missing: {line}", soft_wrap=True)
     if not missing:

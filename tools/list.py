@@ -16,9 +16,11 @@ def arguments(parser) -> None:
 
 
 def run(args) -> int:
-    scenes = [scene_row(path) for folder in (ROOT / "scenes", Path.cwd() / "scenes") for path in files(folder)]
-    scenes = list(dict.fromkeys(scenes))
-    show("scene", ("title", "body", "circuits"), scenes)
+    scenes = files(ROOT / "scenes")
+    if args.quiet:
+        print("\n".join(path.stem for path in scenes))
+        return 0
+    show("scene", ("title", "body", "circuits"), [scene_row(path) for path in scenes])
     assets = ROOT / "assets"
     show("circuit", ("title",), [(p.stem, word(read(p), "title")) for p in files(assets / "circuits")])
     show("body", ("model", "muscles", "poses"), [body_row(path) for path in files(assets / "bodies")])
@@ -82,11 +84,11 @@ def body_row(path: Path) -> tuple[str, ...]:
 
 
 def show(kind: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Rows in columns; the last but one text is cut to keep a line a line."""
+    """Rows in columns, long texts cut."""
     if not rows:
         return
     rows = [(f"{kind}s" if kind != "body" else "bodies", *columns), *rows]
-    widths = [min(max(len(row[k]) for row in rows), 62) for k in range(len(rows[0]))]
+    widths = [min(max(len(row[k]) for row in rows), 80) for k in range(len(rows[0]))]
     for row in rows:
         cells = [text if len(text) <= w else text[: w - 3] + "..." for text, w in zip(row, widths, strict=True)]
         print("  ".join(cell.ljust(w) for cell, w in zip(cells, widths, strict=True)).rstrip())

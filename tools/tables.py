@@ -16,21 +16,33 @@ def run(args) -> int:
     out, world = common.console(), sim.world
     made = common.table(f"tables of {sim.source.name}", "table", "rows", "components", "columns", "bytes",
                         right=("rows", "columns", "bytes"))  # fmt: skip
-    total = 0
     for table in world.tables.values():
         components = ", ".join(component.__name__ for component in table.components)
         made.add_row(table.name, f"{table.row_count:,}", components, str(len(table.columns)),
                      common.bytes_text(table.bytes))  # fmt: skip
-        total += table.bytes
     shared = sum(array.nbytes for array in world.arrays.values())
     made.add_row("(world)", "", ", ".join(dict.fromkeys(c.owner.__name__ for c in world.arrays)),
                  str(len(world.arrays)), common.bytes_text(shared))  # fmt: skip
-    out.print(made)
-    if args.verbose:
-        out.print(columns(world))
-    out.print(f"{len(world.tables)} tables, {common.bytes_text(total + shared)} (columns that tables share with the "
-              "world count twice)")  # fmt: skip
+    if not args.quiet:
+        out.print(made)
+        if args.verbose:
+            out.print(columns(world))
+    out.print(f"{sim.source.name}: {len(world.tables)} tables, {common.bytes_text(unique_bytes(world))}; what tables "
+              "share with the world is counted once")  # fmt: skip
     return 0
+
+
+def unique_bytes(world) -> int:
+    """Bytes of all columns, each piece of memory once."""
+    pieces = set()
+    for array in (a for holder in (*(t.columns for t in world.tables.values()), world.arrays) for a in holder.values()):
+        first = array.__array_interface__["data"][0]
+        pieces.add((first, first + array.nbytes))
+    total, reached = 0, 0
+    for first, last in sorted(pieces):
+        total += max(0, last - max(first, reached))
+        reached = max(reached, last)
+    return total
 
 
 def columns(world):

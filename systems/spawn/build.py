@@ -69,10 +69,8 @@ def make_network(world: World, scene, source, body) -> net.Network:
         wanting = next(c.structure for c in circuits if any(x.per in ("muscle", "patch") for x in c.cells.values()))
         raise source.error(f"{wanting} has a population per muscle or patch; expected a body", "brain", "circuits")
     parameters = net.parameters_of(
-        circuits, [s for _, s in files], brain.parameters, lambda m, k: source.error(m, "brain", "parameters", k)
+        circuits, brain.profile, brain.parameters, lambda m, k: source.error(m, "brain", "parameters", k)
     )
-    if brain.profile == "newborn" and "velocity" not in brain.parameters and "velocity" in parameters:
-        parameters["velocity"] = quantity("2 m/s", "speed")
     network = net.Network(parameters=parameters)
     if any(cell.per == "region" for c in circuits for cell in c.cells.values()):
         network.connectome = load_connectome(brain.connectome, source.path.parent)

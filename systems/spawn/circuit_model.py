@@ -135,8 +135,8 @@ class Projection(Part):
     """Coefficient of variation of the lognormal weights (Song et al. 2005)."""
     delay: bounded(Time, ge="1 ms", le="250 ms") | list[bounded(Time, ge="1 ms", le="250 ms")] | Literal["tract"] = 1.0
     """From spike to arrival, a range [low, high], or by tract length."""
-    scale: Name | None = None
-    """A parameter that multiplies psp."""
+    scale: Name | list[Name] = []
+    """Parameters that multiply psp."""
     source: Text | None = None
     """Where the connection is described; `ours` for what the seed lacks."""
 
@@ -151,6 +151,15 @@ class Projection(Part):
         return self
 
 
+class ByProfile(Part):
+    """A parameter whose value depends on the profile."""
+
+    adult: NumberOrText
+    """In the adult profile."""
+    newborn: NumberOrText
+    """In the newborn profile."""
+
+
 class Circuit(Part):
     """One structure."""
 
@@ -158,9 +167,20 @@ class Circuit(Part):
     """Its name in tables and records."""
     title: Text
     """What it is, in a line."""
-    parameters: dict[Name, NumberOrText] = {}
-    """Numbers a scene may override."""
+    parameters: dict[Name, ByProfile | NumberOrText] = {}
+    """Numbers a scene may override; one value, or one for each profile."""
     cells: dict[Name, Cell]
     """Cell types."""
     projections: list[Projection] = []
-    """Within the structure, and into it from others."""
+    """Within the structure, into it from others, and out of it."""
+
+    @model_validator(mode="after")
+    def _known_cells(self):
+        for number, projection in enumerate(self.projections):
+            sources = projection.from_ if isinstance(projection.from_, list) else [projection.from_]
+            for key, names in (("from", sources), ("to", [projection.to])):
+                for name in names:
+                    if "." not in name and name not in self.cells:
+                        expected = f"expected a cell of this file ({', '.join(self.cells)}) or structure.cell"
+                        raise misfit(f"{expected}, got {name}", "projections", number, key)
+        return self

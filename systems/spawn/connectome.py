@@ -363,7 +363,9 @@ def normalised(
 ) -> np.ndarray:
     """Coupling [n, n] of spectral radius 1 from linear weights; give a Connectome, or weights and their labels.
 
-    Left and right partners are linked by at least `homotopic` times the largest weight; then W_ij / sqrt(s_i s_j)
+    Left and right partners are linked by at least `homotopic` times the largest weight, but not by more than
+    `homotopic` times the weaker partner's other input (a small region would else see little but its mirror image and
+    become bistable with it: OFClat, Heschl); then W_ij / sqrt(s_i s_j)
     (s_i incoming strength of the target, s_j outgoing of the source) evens out hubs: the summed input of our 80
     regions then differs 1.9-fold instead of 28-fold (`balanced=False` skips this); then the whole is scaled to radius
     1. The diagonal is dropped: what a region does to itself is local wiring. Symmetric stays symmetric. A graph
@@ -380,9 +382,11 @@ def normalised(
     if out.max() <= 0.0:
         return out
     out /= out.max()
+    other = out.sum(axis=1)
     for left, right in partners(labels) if homotopic else ():
-        out[left, right] = max(out[left, right], homotopic)
-        out[right, left] = max(out[right, left], homotopic)
+        added = homotopic * min(1.0, other[left] - out[left, right], other[right] - out[right, left])
+        out[left, right] = max(out[left, right], added)
+        out[right, left] = max(out[right, left], added)
     incoming, outgoing = out.sum(axis=1), out.sum(axis=0)
     symmetric = np.array_equal(out, out.T)
     if symmetric:

@@ -337,7 +337,10 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
             names = sources_of(spec, circuit)
             label = spec.name or "+".join(".".join(n) if n[0] != circuit.structure else n[1] for n in names)
             name = f"{circuit.structure}:{label if spec.name else label + '>' + spec.to}"
-            gain = 1.0 if spec.scale is None else network.parameters[spec.scale]
+            scales = [spec.scale] if isinstance(spec.scale, str) else spec.scale
+            if unknown := [s for s in scales if s not in network.parameters]:
+                raise UserError(f"{name}: scale: no parameter {unknown[0]!r} (there are: {', '.join(network.parameters)})")
+            gain = float(np.prod([network.parameters[s] for s in scales]))
             for glob, factor in gains.items():
                 if fnmatch.fnmatchcase(name, glob):
                     used[glob], gain = True, gain * factor
@@ -449,12 +452,12 @@ def lay_out(world: World, network: Network, receptor: str, columns: list[np.ndar
     table.set_side(Fanout.saturated, np.zeros(bounds.size - 1, np.int64))
 
 
-def parameters_of(circuits: list[Circuit], sources: list[Source], overrides: dict, where) -> dict[str, float]:
+def parameters_of(circuits: list[Circuit], profile: str, overrides: dict, where) -> dict[str, float]:
     """Circuit parameters with the scene's overrides; text is read as a speed, a time, or a number."""
     values: dict[str, float] = {}
     for circuit in circuits:
         for name, value in circuit.parameters.items():
-            values[name] = _number(value, name)
+            values[name] = _number(getattr(value, profile, value), name)
     for name, value in overrides.items():
         if name not in values:
             raise where(f"no such parameter (there are: {', '.join(sorted(values)) or 'none'})", name)

@@ -6,6 +6,7 @@ from collections import deque
 
 import numpy as np
 
+from components.network import SpikeLog
 from systems.view.frame import Points, ViewFrame
 
 RATE_MS = 50  # rates are means over this time
@@ -33,7 +34,7 @@ class Capture:
         self._recent: deque = deque()
         if self.network is not None:
             self._rows()
-            ids, ticks = sim.spike_history()
+            ids, ticks, _ = sim.spikes.history()
             new = ticks >= sim.tick - RASTER_MS
             self._recent.append((int(sim.tick), ids[new], ticks[new]))
             sim.spikes.listeners.append(self._take)
@@ -75,7 +76,7 @@ class Capture:
         self.bands, at = [], 0
         for k, name in enumerate(names):
             members = np.flatnonzero(self._structure == k)
-            rows = min(share[k], members.size)
+            rows = int(min(share[k], members.size))
             self._raster_row[members[np.linspace(0, members.size - 1, rows).astype(int)]] = np.arange(at, at + rows)
             self.bands.append((name, at, at + rows))
             at += rows
@@ -94,10 +95,10 @@ class Capture:
         oldest = self.sim.tick - RASTER_MS
         while self._recent and self._recent[0][0] < oldest:
             self._recent.popleft()
-        if not self._recent:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        ids = np.concatenate([block[1] for block in self._recent])
-        ticks = np.concatenate([block[2] for block in self._recent])
+        found = int(self.sim.world[SpikeLog.count][0])
+        newest = (self.sim.world[c][:found] for c in (SpikeLog.ids, SpikeLog.ticks))  # not yet handed to listeners
+        blocks = [block[1:] for block in self._recent] + [tuple(newest)]
+        ids, ticks = (np.concatenate([block[k] for block in blocks]) for k in (0, 1))
         kept = ticks >= oldest
         return ids[kept], ticks[kept]
 

@@ -58,7 +58,7 @@ def main(source: str, result: str) -> None:
         v_reset : 1 (constant)
         hold : second (constant)
         noise : 1 (constant)
-        events : 1 (constant)""",
+        arriving : 1 (constant)""",
         threshold="v >= theta", reset="v = v_reset", refractory="hold", method="exact", name="neurons",
     )  # fmt: skip
     group = np.repeat(np.arange(data["count"].size), data["count"])
@@ -69,9 +69,9 @@ def main(source: str, result: str) -> None:
 
     neurons.tau, neurons.tau_e, neurons.tau_i = (each(k) * b.ms for k in ("tau_m", "tau_ampa", "tau_gaba"))
     neurons.theta, neurons.v_reset, neurons.hold = each("threshold"), each("reset"), each("refractory") * b.ms
-    neurons.noise, neurons.events = each("background"), each("background_hz") * 1e-4  # events per 0.1 ms
+    neurons.noise, neurons.arriving = each("background"), each("background_hz") * 1e-4  # events per 0.1 ms
     neurons.v = data["v"].ravel()
-    neurons.run_regularly("ge += noise * poisson(events)", dt=0.1 * b.ms, when="synapses", name="background")
+    neurons.run_regularly("ge += noise * poisson(arriving)", dt=0.1 * b.ms, when="synapses", name="background")
     parts = [neurons]
     for excites, on_pre in ((1, "ge_post += w"), (0, "gi_post += w")):
         chosen = data["excites"] == excites

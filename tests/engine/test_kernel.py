@@ -1,0 +1,121 @@
+"""Kernels: serial and parallel forms of one source, cached under a key made of all kernel sources."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+from engine import kernel as kernels
+from tests.engine.toy import Ball, Room, balls, bounce, fall, gust, run
+
+ROOT = Path(kernels.__file__).resolve().parent.parent
+several_threads = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this machine has one core")
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess:
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+
+
+@several_threads
+def test_two_threads_give_the_same_bits_and_both_run():
+    one, two = balls(threads=1), balls(threads=2)
+    assert run(one, 200) == run(two, 200)
+    assert one.world[Room.ran][0] == 200 * 2 * 2 and one.world[Room.ran][1:].sum() == 0
+    ran = two.world[Room.ran]
+    assert ran[0] > 0 and ran[1] > 0 and ran.sum() == 200 * 2 * 2
+
+
+def test_only_kernels_with_parts_have_a_parallel_form():
+    assert fall.function.form(2) is fall.function.serial and bounce.function.form(1) is bounce.function.serial
+    assert gust.function.form(2) is gust.function.parallel and gust.function.form(1) is gust.function.serial
+
+
+def test_a_kernel_keeps_its_name_and_meaning():
+    assert gust.name == "gust" and "random push" in gust.function.__doc__
+
+
+def test_a_kernel_can_be_called_as_a_function():
+    speed = np.zeros(2, np.float32)
+    fall.function(2, np.array([10.0], np.float32), speed)
+    assert speed == pytest.approx([-0.01, -0.01])
+
+
+def test_the_cache_is_keyed_by_every_kernel_source(tmp_path, monkeypatch):
+    """Any change in engine/ or systems/ moves the cache; numba alone would not see a changed import."""
+    for folder in ("engine", "systems"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.py").write_text("x = 1\n")
+    monkeypatch.setattr(kernels, "ROOT", tmp_path)
+    fresh = kernels.source_hash.__wrapped__
+    first = fresh()
+    assert fresh() == first
+    seen = {first}
+    for folder in ("engine", "systems"):
+        (tmp_path / folder / "a.py").write_text("x = 2\n")
+        seen.add(fresh())
+        (tmp_path / folder / "b.py").write_text("")
+        (tmp_path / folder / "b.py").write_text("y = 1\n")
+        seen.add(fresh())
+    assert len(seen) == 5
+
+
+def test_the_cache_lies_where_the_environment_says(tmp_path):
+    code = "from engine.kernel import cache_dir, is_warm; print(cache_dir(), is_warm())"
+    assert python(code, ENCEPHAGEN_CACHE=str(tmp_path)).stdout.split() == [
+        str(tmp_path / f"kernels-{kernels.source_hash()}"), "False"
+    ]  # fmt: skip
+    where = Path(python(code, ENCEPHAGEN_CACHE="", XDG_CACHE_HOME=str(tmp_path)).stdout.split()[0])
+    assert where.parent == tmp_path / "encephagen"
+
+
+def test_compiled_code_is_found_again_by_the_next_process(tmp_path):
+    code = (
+        "import time; from tests.engine.toy import balls, fall; r = balls(); r.step();"
+        "print(sum(fall.function.serial.stats.cache_hits.values()))"
+    )
+    hits = [python(code, ENCEPHAGEN_CACHE=str(tmp_path)).stdout.strip() for _ in range(2)]
+    assert hits[0] == "0" and int(hits[1]) > 0
+
+
+def test_a_cache_folder_that_cannot_be_made_is_no_obstacle(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    code = "from tests.engine.toy import balls; r = balls(); r.step(); print('ran')"
+    done = python(code, ENCEPHAGEN_CACHE=str(tmp_path / "file"))
+    assert done.stdout.strip() == "ran", done.stderr
+
+
+def test_the_engine_imports_none_of_the_folders_built_on_it():
+    for path in sorted((ROOT / "engine").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path.name}:{node.lineno}: relative import"
+                names = [node.module]
+            for name in names:
+                top = name.split(".")[0]
+                assert top not in {"components", "systems", "tools", "tests", "encephagen"}, f"{path.name}: {name}"
+
+
+@pytest.mark.parametrize("module", ["engine", "engine.world", "engine.schedule", "engine.kernel", "encephagen"])
+def test_importing_the_engine_is_light(module):
+    heavy = {"numba", "mujoco", "pydantic", "h5py", "scipy", "yaml", "moderngl", "pygame", "av", "matplotlib", "rich"}
+    done = python(f"import sys, {module}; print(*sorted({heavy!r} & set(sys.modules)))")
+    assert done.returncode == 0 and done.stdout.split() == [], f"import {module} pulls {done.stdout}{done.stderr}"
+
+
+def test_columns_of_the_toy_are_what_the_kernels_saw():
+    """The balls move: a test above that compares bytes compares something."""
+    runner = balls()
+    before = runner.world.tables["balls"][Ball.y].copy()
+    run(runner, 50)
+    assert (runner.world.tables["balls"][Ball.y] != before).all()

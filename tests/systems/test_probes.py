@@ -1,0 +1,200 @@
+"""Probes against hand-worked numbers and theory; the sampler's traces; latencies of known signals."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from engine.errors import UserError
+from systems import probes
+from systems.probes import coupling_shares, cross_correlation, isi_cv, mean_pair_correlation, threshold_of
+from systems.sample_record import Sampler
+from tests.systems.nets import build, cell
+
+
+def trains(*ticks_of_neuron):
+    """(ids, ticks) of listed spike trains, in order of time."""
+    ids = np.concatenate([np.full(len(t), k, np.int32) for k, t in enumerate(ticks_of_neuron)])
+    ticks = np.concatenate([np.asarray(t, np.int32) for t in ticks_of_neuron])
+    order = np.argsort(ticks, kind="stable")
+    return ids[order], ticks[order]
+
+
+def poisson(rng, neurons: int, hz: float, ms: int):
+    return trains(*[np.flatnonzero(rng.random(ms) < hz / 1000) for _ in range(neurons)])
+
+
+def test_isi_cv_of_hand_worked_trains():
+    ids, ticks = trains([0, 10, 20, 30, 40], [0, 10, 40, 50, 80], [5, 6])
+    assert isi_cv(ids, ticks, np.array([0])) == 0.0
+    assert isi_cv(ids, ticks, np.array([1])) == pytest.approx(0.5)  # 10, 30, 10, 30: std 10, mean 20
+    assert isi_cv(ids, ticks, np.array([0, 1, 2])) == pytest.approx(0.25)  # neuron 2 has one interval: left out
+    assert math.isnan(isi_cv(ids, ticks, np.array([2])))
+    assert math.isnan(isi_cv(np.zeros(0, np.int32), np.zeros(0, np.int32), np.array([0])))
+
+
+def test_isi_cv_of_poisson_trains_is_one():
+    ids, ticks = poisson(np.random.default_rng(1), 100, 5.0, 60_000)
+    assert isi_cv(ids, ticks, np.arange(100)) == pytest.approx(1.0, abs=0.03)
+
+
+def test_pair_correlation_equals_numpy_and_ignores_silent_neurons():
+    rng = np.random.default_rng(2)
+    shared = rng.random(20_000) < 0.01
+    ids, ticks = trains(*[np.flatnonzero(shared & (rng.random(20_000) < 0.7) | (rng.random(20_000) < 0.005))
+                          for _ in range(6)], [])  # fmt: skip
+    counts = probes.binned(ids, ticks, np.arange(6), 100, 0, 20_000)
+    expected = np.corrcoef(counts.T)[np.triu_indices(6, 1)].mean()
+    assert expected > 0.3
+    found = mean_pair_correlation(ids, ticks, [np.arange(7)], 100, 0, 20_000)
+    assert found == pytest.approx(expected, rel=1e-9)
+    two = mean_pair_correlation(ids, ticks, [np.arange(3), np.arange(3, 6)], 100, 0, 20_000)
+    by_hand = [np.corrcoef(counts[:, g].T)[np.triu_indices(3, 1)].mean() for g in (slice(0, 3), slice(3, 6))]
+    assert two == pytest.approx(np.mean(by_hand), rel=1e-9)
+    cross = cross_correlation(ids, ticks, np.arange(3), np.arange(2, 6), 100, 0, 20_000)
+    pairs = [np.corrcoef(counts[:, a], counts[:, b])[0, 1] for a in range(3) for b in range(2, 6) if a != b]
+    assert cross == pytest.approx(np.mean(pairs), rel=1e-9)
+
+
+def test_pair_correlation_of_independent_trains_is_zero():
+    ids, ticks = poisson(np.random.default_rng(3), 60, 8.0, 60_000)
+    assert abs(mean_pair_correlation(ids, ticks, [np.arange(60)], 100, 0, 60_000)) < 0.005
+    assert math.isnan(mean_pair_correlation(ids, ticks, [np.arange(1)], 100, 0, 60_000))
+
+
+def test_thresholds_tell_their_dimension():
+    assert threshold_of("5 deg") == ("angle", pytest.approx(math.radians(5)))
+    assert threshold_of("20 Hz")[0] == "rate" and threshold_of("2 cm") == ("length", 20.0)
+    assert threshold_of(3) == (None, 3.0) and math.isnan(threshold_of(None)[1])
+    with pytest.raises(UserError, match="expected"):
+        threshold_of("5 N")
+
+
+def test_coupling_shares_of_a_hand_worked_network(monkeypatch):
+    """One cell gets 10 spikes x 2 mV locally, 5 x 4 mV by tract, 40 background events of 0.5 mV: a third each."""
+    cells = {"a": cell(count=2), "b": cell(count=1, per="one")}
+    world, network, _ = build(cells, [{"from": "a", "to": "b", "indegree": 2, "psp": "2 mV", "psp_cv": 0}])
+    sources, target = network.populations
+    table = world.tables["synapses_ampa"]
+    from components.network import Synapse
+
+    assert table.row_count == 2
+    table[Synapse.weight][:] = [2.0, 4.0]
+    local, tract = SimpleNamespace(kind="local"), SimpleNamespace(kind="long_range")
+    fake = SimpleNamespace(
+        projections=[local, tract], projection_of={"ampa": np.array([0, 1])}, neuron_count=network.neuron_count,
+        background_hz={target.name: 40.0},
+        populations=[
+            SimpleNamespace(name=target.name, instance="here", count=1, neurons=target.neurons,
+                            psp_to_charge=target.psp_to_charge,
+                            cell=SimpleNamespace(per="region", acts_on="ampa", tau_ampa=target.cell.tau_ampa,
+                                                 background=SimpleNamespace(psp=0.5)))],
+    )  # fmt: skip
+    counts = np.zeros(3, int)
+    counts[sources.first], counts[sources.first + 1] = 10, 5
+    found = coupling_shares(SimpleNamespace(network=fake, world=world), counts, seconds=1.0)
+    assert found["mean"] == pytest.approx({"local": 1 / 3, "long_range": 1 / 3, "other": 0.0, "background": 1 / 3})
+    assert found["regions"]["here"] == pytest.approx(found["mean"]) and found["driven"] == pytest.approx(2 / 3)
+
+
+# traces ---------------------------------------------------------------------------------------------------------
+
+
+def test_traces_return_windows():
+    sampler, value = Sampler(), np.zeros(2)
+    sampler.trace("x", lambda: value)
+    for tick in range(0, 100, 10):
+        value[:] = tick
+        sampler(tick)
+    ticks, rows = sampler.traced("x", 25, 60)
+    assert ticks.tolist() == [30, 40, 50] and rows[:, 0].tolist() == [30, 40, 50]
+
+
+def test_traces_and_memory_survive_a_snapshot():
+    before, after = Sampler(), Sampler()
+    for sampler in (before, after):
+        sampler.trace("x", lambda: np.ones(3))
+    before(0)
+    before(10)
+    before.memory["value:a"] = np.float64(2.5)
+    after.restore({key: np.asarray(value) for key, value in before.snapshot().items()})
+    after(20)
+    ticks, rows = after.traced("x")
+    assert ticks.tolist() == [0, 10, 20] and rows.shape == (3, 3) and after.memory["value:a"] == 2.5
+
+
+def test_a_trace_that_the_snapshot_lacks_begins_anew():
+    before, after = Sampler(), Sampler()
+    before.trace("x", lambda: np.ones(1))
+    before(0)
+    after.trace("x", lambda: np.ones(1))
+    after.trace("y", lambda: np.ones(1))
+    after.restore(before.snapshot())
+    after(10)
+    assert after.traced("x")[0].tolist() == after.traced("y")[0].tolist() == [10]
+
+
+def test_old_traces_are_dropped_rather_than_all_memory_used(monkeypatch):
+    monkeypatch.setattr("systems.sample_record.TRACE_BYTES", 10_000)
+    sampler = Sampler()
+    sampler.trace("x", lambda: np.zeros(10))
+    for tick in range(1000):
+        sampler(tick)
+    ticks, rows = sampler.traced("x")
+    assert 20 < len(ticks) == len(rows) < 200 and ticks[-1] == 999
+
+
+# probes of a scene ----------------------------------------------------------------------------------------------
+
+
+class World:
+    """A stand-in simulation: spikes and traces are given, nothing runs."""
+
+    def __init__(self, spec: list[dict], ids=(), ticks=(), tick: int = 1000):
+        from systems.spawn.scene_model import Scene
+
+        self.scene = Scene.model_validate({"title": "t", "duration": "1 s", "brain": {}, "probes": spec})
+        self.network = SimpleNamespace(neuron_count=4)
+        self.tick, self.physics, self.body = tick, None, None
+        self.sampler = Sampler()
+        self._history = np.asarray(ids, np.int32), np.asarray(ticks, np.int32)
+        self.spikes = SimpleNamespace(keep_ms=60_000, total=len(ids), listeners=[], history=lambda: (*self._history, 0))
+        chosen = {"all": np.arange(4), "a": np.arange(2), "b": np.arange(2, 4)}
+        self.timeline = SimpleNamespace(targets=SimpleNamespace(neurons=chosen.__getitem__))
+
+    def spike_history(self):
+        return self._history
+
+    def measure(self) -> dict[str, float]:
+        return probes.Probes(self).values()
+
+
+def probe(**more) -> dict:
+    return {"name": "p", "measure": "rate_hz", "of": "a", **more}
+
+
+def test_rates_and_counts_over_a_window():
+    ids, ticks = [0, 1, 2, 0, 1], [50, 150, 160, 170, 250]
+    window = {"from": "100 ms", "to": "200 ms"}
+    assert World([probe(**window)], ids, ticks).measure()["p"] == pytest.approx(2 / 2 / 0.1)
+    assert World([probe(measure="spike_count", of="all", **window)], ids, ticks).measure()["p"] == 3
+    assert World([probe(of="b")], ids, ticks).measure()["p"] == pytest.approx(1 / 2 / 1.0)
+
+
+def test_latency_of_spikes_and_of_a_rate():
+    ids, ticks = [0, 0, 1, 2, 1, 0], [50, 130, 140, 145, 150, 155]
+    late = {"measure": "latency", "from": "100 ms"}
+    assert World([probe(**late)], ids, ticks).measure()["p"] == 30
+    assert World([probe(**late, threshold=3)], ids, ticks).measure()["p"] == 50
+    # 75 Hz are 3 spikes of 2 neurons in 20 ms: those at 140, 150, 155, as the one at 130 is too old
+    assert World([probe(**late, threshold="75 Hz")], ids, ticks).measure()["p"] == 55
+    assert math.isnan(World([probe(**late, threshold="500 Hz")], ids, ticks).measure()["p"])
+    assert math.isnan(World([probe(**late, of="b", to="140 ms")], ids, ticks).measure()["p"])
+
+
+def test_a_window_that_has_not_passed_is_not_reached():
+    world = World([probe(to="200 ms"), probe(name="q", to="800 ms"), probe(name="r")], [0], [10], tick=500)
+    found = probes.Probes(world)
+    assert [found.reached(p) for p in world.scene.probes] == [True, False, False]
+    assert found.value(world.scene.probes[1]) == pytest.approx(1.0)  # so far: one spike of two neurons in half a second
