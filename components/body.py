@@ -9,7 +9,7 @@ class Muscle(Component):
     pool_first = column("i4", unit="neuron", doc="First motor neuron of the pool in the global index.")
     pool_count = column("i4", unit="neuron", doc="Motor neurons in the pool.")
     decay = column("f4", unit="1", doc="exp(-tick / tau_activation).")
-    twitch = column("f4", unit="1", doc="Activation added by one spike of one motor neuron.")
+    twitch = column("f4", unit="1", doc="Mean activation added by a spike; units grow over the pool.")
     activation = column("f4", unit="1", doc="0 (slack) .. 1 (maximum force).")
     actuator = column("i4", unit="1", doc="Actuator the muscle drives.")
     ctrl_gain = column("f4", unit="1", doc="Control added per unit activation; the sign is the pulling direction.")
@@ -23,7 +23,7 @@ class Spindle(Component):
     rest_length = column("f4", unit="m", doc="Length at which the spindle is just taut.")
     length_range = column("f4", unit="m", doc="Longest minus shortest length the joint allows.")
     length_gain = column("f4", unit="mV", doc="Drive per unit stretch (fraction of length_range).")
-    velocity_gain = column("f4", unit="mV", doc="Drive per (range/s)^0.6 of lengthening (Prochazka & Gorassini 1998).")
+    velocity_gain = column("f4", unit="mV", doc="Drive per (range/s)^(5/8) of lengthening.")
     first = column("i4", unit="neuron", doc="First afferent in the table that carries them.")
     count = column("i4", unit="neuron", doc="Afferents.")
 
@@ -42,7 +42,7 @@ class TouchPatch(Component):
     """One row per patch of skin."""
 
     sensor = column("i4", unit="1", doc="Address of the contact-force reading.")
-    gain = column("f4", unit="mV", doc="Drive at `half_force`, times two at saturation.")
+    gain = column("f4", unit="mV", doc="Drive far above `half_force`; half of it there.")
     half_force = column("f4", unit="N", doc="Force of half-maximal drive.")
     first = column("i4", unit="neuron", doc="First afferent in the table that carries them.")
     count = column("i4", unit="neuron", doc="Afferents.")

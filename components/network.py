@@ -59,7 +59,7 @@ class Fanout(Side):
     start = column("i4", unit="synapse", doc="First synapse of (source, part); shape [neuron_count, parts + 1].")
     ring = column("i4", unit="mV / 65536", doc="Arrivals by tick and target; shape [slots, neuron_count].")
     arrived = column("i4", unit="mV / 65536", doc="This tick's arrivals, the receptor's own vector; shape [neuron_count].")
-    saturated = column("i8", unit="arrival", doc="Arrivals clipped at 2^30; shape [parts].")
+    saturated = column("i8", unit="arrival", doc="Arrivals clipped at 2^30, by part; shape [64].")
 
 
 class Population(Component):

@@ -1,4 +1,7 @@
-"""Snapshots: every column that some system writes, every object that keeps state, and the tick. Nothing else changes."""
+"""Snapshots: every column that some system writes, every object that keeps state, and the tick.
+
+Nothing else changes in a run, so a world built from the same scene and seed continues from them bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -101,9 +104,8 @@ def load(runner: Runner, path: str | os.PathLike) -> None:
                 found = file.get(f"columns/{name}")
                 if found is None or found.shape != array.shape or found.dtype != array.dtype:
                     what = "nothing" if found is None else f"{found.shape} of {found.dtype}"
-                    raise UserError(
-                        f"{path}: {name}: expected shape {array.shape} of {array.dtype}, found {what}; is it another scene?"
-                    )
+                    expected = f"{array.shape} of {array.dtype}"
+                    raise UserError(f"{path}: {name}: expected shape {expected}, found {what}; is it another scene?")
                 columns.append((array, found[...]))
             for kind, thing in world.objects.items():
                 if hasattr(thing, "restore"):

@@ -32,6 +32,7 @@ def background_noise(n, tick, bounds, key0, key1, index, quiet, rate_class, psp,
     for part in nb.prange(parts):
         ran[nb.get_thread_id()] += 1
         words = np.empty(4 * B, np.uint32)
+        hits = np.empty(4 * B + 1, np.int64)
         first = quads * part // parts
         last = quads * (part + 1) // parts
         for base in range(first, last, B):
@@ -45,15 +46,18 @@ def background_noise(n, tick, bounds, key0, key1, index, quiet, rate_class, psp,
                 words[B + q] = w1
                 words[2 * B + q] = w2
                 words[3 * B + q] = w3
-            for q in range(m):
-                silent = quiet[base + q]
-                for lane in range(4):
-                    u = words[lane * B + q]
-                    if u >= silent:
-                        post = target[4 * (base + q) + lane]
-                        if post >= 0:
-                            c = rate_class[base + q]
-                            events = 1
-                            while events < 8 and u >= threshold[events, c]:
-                                events += 1
-                            ampa[post] += np.int32(events) * psp[base + q]
+            silent = quiet[base : base + m]
+            found = 0
+            for lane in range(4):  # no branch: append every row, keep those with an event
+                for q in range(m):
+                    hits[found] = 4 * q + lane
+                    found += words[lane * B + q] >= silent[q]
+            for h in range(found):
+                q, lane = hits[h] >> 2, hits[h] & 3
+                post = target[4 * base + hits[h]]
+                if post >= 0:
+                    u, c = words[lane * B + q], rate_class[base + q]
+                    events = 1
+                    while events < 8 and u >= threshold[events, c]:
+                        events += 1
+                    ampa[post] += np.int32(events) * psp[base + q]

@@ -19,13 +19,15 @@ FOLDERS = ("engine", "components", "systems", "tools")
 SOURCES = sorted(p.relative_to(ROOT).as_posix() for f in FOLDERS for p in (ROOT / f).rglob("*.py")) + ["encephagen.py"]
 
 # what mujoco knows of the body and no nerve could: pose, motion, forces, contacts; and the readings of its sensors
-POSE = frozenset(
-    "qpos qvel qacc qacc_warmstart qfrc_actuator qfrc_passive qfrc_constraint qfrc_inverse xpos xquat xmat xipos ximat "
-    "xanchor xaxis geom_xpos geom_xmat site_xpos site_xmat cam_xpos cam_xmat subtree_com subtree_linvel subtree_angmom "
-    "cvel cdof cinert cacc cfrc_int cfrc_ext ten_length ten_velocity actuator_length actuator_velocity actuator_force "
-    "actuator_moment sensordata contact ncon efc_force energy".split()
-)
-HANDS = frozenset("ctrl act qfrc_applied xfrc_applied eq_active mocap_pos mocap_quat".split())  # what physics obeys
+POSE_WORDS = """
+qpos qvel qacc qacc_warmstart qfrc_actuator qfrc_passive qfrc_constraint qfrc_inverse xpos xquat xmat xipos
+ximat xanchor xaxis geom_xpos geom_xmat site_xpos site_xmat cam_xpos cam_xmat subtree_com subtree_linvel
+subtree_angmom cvel cdof cinert cacc cfrc_int cfrc_ext ten_length ten_velocity actuator_length
+actuator_velocity actuator_force actuator_moment sensordata contact ncon efc_force energy
+"""
+POSE = frozenset(POSE_WORDS.split())
+# what the physics obeys
+HANDS = frozenset(("ctrl", "act", "qfrc_applied", "xfrc_applied", "eq_active", "mocap_pos", "mocap_quat"))
 
 # file (or folder) -> what it may read of the pose, and why. Nothing may be assigned but where ASSIGN says so.
 READ = {
@@ -40,9 +42,11 @@ READ = {
 ASSIGN = {
     "systems/physics_step.py": HANDS - {"act", "mocap_quat"},
     "systems/spawn/body.py": HANDS - {"ctrl", "act"} | {"qpos", "qvel"},
+    "systems/view/capture.py": {"geom_xpos", "geom_xmat"},  # fields of its own frame, which holds copies
     "tools/make_newborn.py": HANDS - {"ctrl", "act"} | {"qpos", "qvel"},
 }
-STEPPERS = {"systems/physics_step.py"}  # who may advance or set the physics
+STEPPERS = {"systems/physics_step.py", "tools/make_newborn.py"}  # who may advance or set the physics
+BY_NAME = ("getattr", "setattr", "attrgetter")
 STEP = re.compile(r"mj_(step|step1|step2|setState|setKeyframe|resetData\w*)$")
 
 
@@ -94,14 +98,15 @@ def pose_violations(source: str, file: str) -> list[str]:
                 breach(node, f"touches .{node.attr}")
             if STEP.match(node.attr) and file not in STEPPERS:
                 breach(node, f"moves the physics with {node.attr}")
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("getattr", "setattr", "attrgetter"):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in BY_NAME:
             for argument in node.args:
                 if isinstance(argument, ast.Constant) and str(argument.value).split(".")[-1] in POSE | HANDS:
                     breach(node, f"touches {argument.value!r} by name")
         elif isinstance(node, ast.FunctionDef):
             for call in node.decorator_list:
                 if isinstance(call, ast.Call) and ast.unparse(call.func) == "system":
-                    written = " ".join(ast.unparse(k.value) for k in call.keywords if k.arg in ("writes", "optional_writes"))
+                    parts = [k.value for k in call.keywords if k.arg in ("writes", "optional_writes")]
+                    written = " ".join(ast.unparse(part) for part in parts)
                     if re.search(r"\bBodyState\.ctrl\b", written) and file != "systems/muscle_drive.py":
                         breach(node, "writes BodyState.ctrl, as only muscle_drive may")
                     if re.search(r"\bBodyState\.sensors\b", written) and file != "systems/physics_step.py":
@@ -127,7 +132,7 @@ PLANTED = {
     "a posture held": "data.ctrl[:] = 0.3",
     "a reflex in arithmetic": "self.physics.data.ctrl[4] += gain * stretch",
     "a nudge": "data.qfrc_applied[6:] = torque",
-    "a system that writes control": "@system(reads=[X.y], writes=[BodyState.ctrl])\ndef cpg(n, y, ctrl):\n    ctrl[:] = y",
+    "a system that writes control": "@system(reads=[X.y], writes=[BodyState.ctrl])\ndef cpg(n, y, ctrl):\n    pass",
     "an optional one": "@system(optional_writes=[BodyState.ctrl])\ndef cpg(n, ctrl):\n    ctrl[0] = 1",
     "control set through the world": "world[BodyState.ctrl][:] = 1.0",
     "control copied in": "np.copyto(data.ctrl, wanted)",

@@ -102,7 +102,7 @@ def test_a_push_has_its_force_along_its_direction():
 
 
 def test_a_scene_that_names_no_such_file_is_one_line(tmp_path):
-    for folder, names in (("circuits", ("cortex", "spinal_segments")), ("bodies", ("newborn",))):
+    for folder, names in (("circuits", ("brainstem", "cortex", "spinal_segments", "thalamus")), ("bodies", ("newborn",))):
         (tmp_path / folder).mkdir()
         for name in names:
             (tmp_path / folder / f"{name}.yaml").write_text("")
@@ -110,7 +110,10 @@ def test_a_scene_that_names_no_such_file_is_one_line(tmp_path):
     (tmp_path / "connectome" / "hcp_aal2_94.npz").write_bytes(b"")
     check_files(*load_scene("newborn", Scene, [SCENES]), assets=tmp_path)
     for override, expected in (
-        ("brain.circuits.1=cord", 'brain.circuits.1: no circuit named "cord" (there are: cortex, spinal_segments)'),
+        (
+            "brain.circuits.1=cord",
+            'brain.circuits.1: no circuit named "cord" (there are: brainstem, cortex, spinal_segments, thalamus)',
+        ),
         ("body.model=robot", 'body.model: no body named "robot" (there are: newborn)'),
         (
             "brain.connectome=my.npz",

@@ -120,7 +120,7 @@ def read_calibration(structure: str, profile: str) -> dict[str, dict[str, float]
         return json.loads(path.read_text())["background_hz"]
     except FileNotFoundError:
         raise UserError(f"{path.name}: no calibration of {structure} for profile {profile}; "
-                        "make it with python -m tools.calibrate_cortex") from None  # fmt: skip
+                        "make it with the calibration tool (README)") from None  # fmt: skip
 
 
 def attach_body(world: World, body, network: net.Network | None, targets: Targets) -> None:

@@ -21,6 +21,7 @@ from systems.spawn.circuit_model import Cell, Circuit, Projection
 from systems.spawn.connectome import Connectome, delays_ms, normalised, tau_region_ms
 
 CIRCUITS = Path(__file__).resolve().parents[2] / "assets" / "circuits"
+MAX_PARTS = 64  # as many threads as a world may have
 UNIT = 65536.0  # arrivals are counted in 2^-16 mV
 RECEPTORS = {"ampa": (Ampa, Arrivals.ampa), "gaba": (Gaba, Arrivals.gaba), "gaba_slow": (GabaSlow, Arrivals.gaba_slow)}
 INPUTS = {
@@ -449,7 +450,7 @@ def lay_out(world: World, network: Network, receptor: str, columns: list[np.ndar
     slots = 1 << int(delay.max()).bit_length() if pre.size else 2
     table.set_side(Fanout.ring, np.zeros((slots, total), np.int32))
     table.set_side(Fanout.arrived, world[RECEPTORS[receptor][1]])
-    table.set_side(Fanout.saturated, np.zeros(bounds.size - 1, np.int64))
+    table.set_side(Fanout.saturated, np.zeros(MAX_PARTS, np.int64))
 
 
 def parameters_of(circuits: list[Circuit], profile: str, overrides: dict, where) -> dict[str, float]:

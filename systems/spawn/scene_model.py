@@ -41,7 +41,7 @@ def _word(what: str, pattern: str) -> Any:
 
 
 Name = _word("a name of letters, digits and _ . -", r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-Selector = _word("a name or a glob like cortex.*.l4", r"[A-Za-z0-9_.*?\[\]!-]+")
+Selector = _word("a name or a glob like structure.*.cell", r"[A-Za-z0-9_.*?\[\]!-]+")
 ProjectionSelector = _word("the name of a projection or a glob", r"[A-Za-z0-9_.*?\[\]!>:/+-]+")
 Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
 
@@ -122,7 +122,7 @@ class Brain(Part):
     """Operating point: conduction velocity, rates, bursts."""
     connectome: Text = "hcp_aal2"
     """Name of a connectome in assets/connectome, or path of an .npz or .csv of your own."""
-    circuits: list[Name] = Field(["cortex"], min_length=1, max_length=100)
+    circuits: list[Name] = Field(min_length=1, max_length=100)
     """Names of the YAML files in assets/circuits that make the brain and the cord."""
     parameters: dict[Text, NumberOrText] = {}
     """Circuit parameters to override, e.g. feedforward_inhibition: 2, velocity: 4 m/s."""

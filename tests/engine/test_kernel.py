@@ -49,22 +49,19 @@ def test_a_kernel_can_be_called_as_a_function():
 
 
 def test_the_cache_is_keyed_by_every_kernel_source(tmp_path, monkeypatch):
-    """Any change in engine/ or systems/ moves the cache; numba alone would not see a changed import."""
+    """A change in any file that holds a kernel, or a function that kernels call, moves the cache; others do not."""
     for folder in ("engine", "systems"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.py").write_text("x = 1\n")
     monkeypatch.setattr(kernels, "ROOT", tmp_path)
     fresh = kernels.source_hash.__wrapped__
-    first = fresh()
-    assert fresh() == first
-    seen = {first}
+    seen = {fresh()}
     for folder in ("engine", "systems"):
-        (tmp_path / folder / "a.py").write_text("x = 2\n")
-        seen.add(fresh())
-        (tmp_path / folder / "b.py").write_text("")
-        (tmp_path / folder / "b.py").write_text("y = 1\n")
-        seen.add(fresh())
-    assert len(seen) == 5
+        for source in ("@kernel\ndef a(): 1", "@kernel\ndef a(): 2", "@nb.njit\ndef a(): 2"):
+            (tmp_path / folder / "a.py").write_text(source)
+            seen.add(fresh())
+    assert len(seen) == 7
+    (tmp_path / "systems" / "plain.py").write_text("def b(): 1")
+    assert fresh() in seen
 
 
 def test_the_cache_lies_where_the_environment_says(tmp_path):

@@ -146,7 +146,7 @@ def test_another_seed_or_scene_is_refused(saved):
     ("spoil", "match"),
     [
         (lambda f: f.__delitem__("objects/Tally"), "holds no Tally"),
-        (lambda f: f.__delitem__("columns/balls/Ball.y"), r"balls/Ball\.y: expected shape \(300,\) of float32, found nothing"),
+        (lambda f: f.__delitem__("columns/balls/Ball.y"), r"balls/Ball\.y: expected shape .* found nothing"),
         (lambda f: f.attrs.__delitem__("tick"), "tick"),
         (lambda f: f.attrs.__setitem__("format", 99), "format 99, expected 1"),
         (lambda f: f["columns/balls"].__setitem__("Ball.y2", [1]) or f.__delitem__("columns"), "found nothing"),

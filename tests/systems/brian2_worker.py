@@ -78,7 +78,8 @@ def main(source: str, result: str) -> None:
         if not chosen.any():
             continue
         shift = np.repeat(np.arange(copies) * n, chosen.sum())
-        joined = b.Synapses(neurons, neurons, "w : 1 (constant)", on_pre=on_pre, name="excite" if excites else "inhibit")
+        name = "excite" if excites else "inhibit"
+        joined = b.Synapses(neurons, neurons, "w : 1 (constant)", on_pre=on_pre, name=name)
         joined.connect(i=np.tile(data["pre"][chosen], copies) + shift, j=np.tile(data["post"][chosen], copies) + shift)
         joined.w = np.tile(data["drive"][chosen], copies)
         joined.delay = np.tile(data["delay"][chosen], copies) * b.ms

@@ -15,14 +15,14 @@ from systems.flush_spikes import SpikeObserver
 from systems.spawn.network import UNIT
 from tests.systems.nets import build, cell
 
-E, I = 800, 200
-SEEDS = 12
+N_E, N_I = 800, 200  # neurons
+SEEDS = 16
 SETTLE_MS, MEASURE_MS = 500, 5000
 LAGS = range(-2, 3)
 
 CELLS = {
-    "e": cell(count=E, background={"psp": "2 mV", "rate": "200 Hz"}),
-    "i": cell(count=I, acts_on="gaba", tau_m="10 ms", background={"psp": "2 mV", "rate": "300 Hz"}),
+    "e": cell(count=N_E, background={"psp": "2 mV", "rate": "200 Hz"}),
+    "i": cell(count=N_I, acts_on="gaba", tau_m="10 ms", background={"psp": "2 mV", "rate": "300 Hz"}),
 }
 
 
@@ -45,7 +45,7 @@ def covariance(x: np.ndarray, y: np.ndarray, lag: int) -> float:
 def statistics(ids: np.ndarray, ms: np.ndarray) -> dict[str, float]:
     """Rates [Hz], mean ISI CVs, mean pairwise cross-correlations of 1 ms counts at lags of -2..2 ms."""
     out, population = {}, {}
-    for name, first, count in (("e", 0, E), ("i", E, I)):
+    for name, first, count in (("e", 0, N_E), ("i", N_E, N_I)):
         mine = (ids >= first) & (ids < first + count)
         trains = np.zeros((count, MEASURE_MS), np.float32)
         trains[ids[mine] - first, ms[mine]] = 1.0
@@ -58,14 +58,15 @@ def statistics(ids: np.ndarray, ms: np.ndarray) -> dict[str, float]:
         out[f"cv_{name}"] = float(np.mean(cvs))
         summed = trains.sum(axis=0, dtype=np.float64)
         centred = trains - trains.mean(axis=1, keepdims=True)
-        own = [float((centred[:, : MEASURE_MS - lag] * centred[:, lag:]).sum() / (MEASURE_MS - lag)) for lag in range(3)]
+        spans = [MEASURE_MS - lag for lag in range(3)]
+        own = [float((centred[:, :span] * centred[:, -span:]).sum() / span) for span in spans]
         population[name] = summed, own[0] / count, count
         for lag in range(3):
             pairs = covariance(summed, summed, lag) - own[lag]
             out[f"cc_{name}{name}_{lag}"] = pairs / (count * (count - 1)) / (own[0] / count)
     (e, e_variance, _), (i, i_variance, _) = population["e"], population["i"]
     for lag in LAGS:
-        out[f"cc_ei_{lag}"] = covariance(e, i, lag) / (E * I) / np.sqrt(e_variance * i_variance)
+        out[f"cc_ei_{lag}"] = covariance(e, i, lag) / (N_E * N_I) / np.sqrt(e_variance * i_variance)
     return out
 
 
@@ -77,9 +78,9 @@ def ours(substeps: int = 10, **changes) -> list[dict[str, float]]:
     for seed in range(SEEDS):
         streams = Streams(1000 + seed)
         key = np.array([streams.key(f"background/{p.name}") for p in network.populations], np.uint32)
-        quad = np.repeat(np.arange(2), [E // 4, I // 4])
+        quad = np.repeat(np.arange(2), [N_E // 4, N_I // 4])
         background[BackgroundQuads.key0][:], background[BackgroundQuads.key1][:] = key[quad, 0], key[quad, 1]
-        neurons[Membrane.v][:] = streams.generator("v").uniform(0, 7.5, E + I)
+        neurons[Membrane.v][:] = streams.generator("v").uniform(0, 7.5, N_E + N_I)
         neurons[Membrane.refractory_left][:] = neurons[Ampa.i][:] = neurons[Gaba.i][:] = 0
         world[Spikes.count][:] = 0
         for receptor in ("ampa", "gaba"):
@@ -103,7 +104,7 @@ def brian2(folder: Path) -> list[dict[str, float]]:
     for component, receptor in ((Ampa, "ampa"), (Gaba, "gaba")):
         table = world.tables[f"synapses_{receptor}"]
         start = table[Fanout.start]
-        pre.append(np.repeat(np.arange(E + I), start[:, -1] - start[:, 0]))
+        pre.append(np.repeat(np.arange(N_E + N_I), start[:, -1] - start[:, 0]))
         post.append(table[Synapse.post])
         delay.append(table[Synapse.delay].astype(float))
         jump = neurons[component.jump].astype(float) * UNIT * 10  # drive per mV
@@ -111,7 +112,7 @@ def brian2(folder: Path) -> list[dict[str, float]]:
         excites.append(np.full(pre[-1].size, receptor == "ampa"))
     cells = [p.cell for p in network.populations]
     jump = [float(neurons[Ampa.jump][p.first]) * UNIT * 10 for p in network.populations]
-    start_v = np.stack([Streams(2000 + seed).generator("v").uniform(0, 7.5, E + I) for seed in range(SEEDS)])
+    start_v = np.stack([Streams(2000 + seed).generator("v").uniform(0, 7.5, N_E + N_I) for seed in range(SEEDS)])
     names = ("count", "tau_m", "tau_ampa", "tau_gaba", "threshold", "reset", "refractory")
     np.savez(
         folder / "in.npz", pre=np.concatenate(pre), post=np.concatenate(post), delay=np.concatenate(delay),
@@ -129,3 +130,42 @@ def brian2(folder: Path) -> list[dict[str, float]]:
     ms = out["steps"] // 10 - SETTLE_MS
     kept = (ms >= 0) & (ms < MEASURE_MS)
     return [statistics(out["ids"][mine], ms[mine]) for mine in (kept & (out["copy"] == k) for k in range(SEEDS))]
+
+
+def standard_errors_apart(one: list[dict], two: list[dict]) -> dict[str, float]:
+    """(mean of one - mean of two) / standard error of that difference, per statistic."""
+    out = {}
+    for name in one[0]:
+        a, b = np.array([s[name] for s in one]), np.array([s[name] for s in two])
+        out[name] = float((a.mean() - b.mean()) / np.hypot(a.std(ddof=1), b.std(ddof=1)) * np.sqrt(len(a)))
+    return out
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    pytest.importorskip("cython", reason="Brian2 needs it for its fast target")
+    return brian2(tmp_path_factory.mktemp("brian2"))
+
+
+@pytest.mark.slow
+def test_our_network_equals_brian2(reference):
+    """Rates, ISI CVs and cross-correlations at lags of -2..2 ms, each within 3 standard errors of the difference."""
+    apart = standard_errors_apart(ours(), reference)
+    assert max(abs(z) for z in apart.values()) < 3, apart
+
+
+@pytest.mark.slow
+def test_the_network_has_something_to_compare(reference):
+    """It fires irregularly and is correlated: every cross-correlation is far above its own error."""
+    for name in reference[0]:
+        values = np.array([s[name] for s in reference])
+        assert values.mean() / values.std(ddof=1) * np.sqrt(SEEDS) > 8, name
+    assert 3 < np.mean([s["rate_e"] for s in reference]) < 12 and np.mean([s["cv_e"] for s in reference]) > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("planted", [{"excite": 1.1}, {"inhibit": 4.4}, {"later": 2}], ids=str)
+def test_a_planted_error_is_detected(reference, planted):
+    """10 % more excitation, 10 % more inhibition, or 2 ms more delay: the same comparison refuses it."""
+    apart = standard_errors_apart(ours(**planted), reference)
+    assert max(abs(z) for z in apart.values()) > 5, apart

@@ -133,7 +133,7 @@ def test_what_exceeds_the_range_is_clipped_and_counted():
 
 def test_weights_are_never_negative_and_delays_never_zero():
     """Dale's law: the receptor gives the sign, and a source opens one receptor only."""
-    world, network, _ = net()
+    world, _, _ = net()
     openers = {}
     for receptor in ("ampa", "gaba"):
         table = world.tables[f"synapses_{receptor}"]
@@ -144,7 +144,7 @@ def test_weights_are_never_negative_and_delays_never_zero():
 
 def test_synapses_are_sorted_by_source_then_target_and_indexed():
     for threads in (1, 2, 3):
-        world, network, _ = net(threads)
+        world, _, _ = net(threads)
         bounds = world[Threads.bounds]
         for receptor in ("ampa", "gaba"):
             table = world.tables[f"synapses_{receptor}"]

@@ -1,4 +1,4 @@
-"""For every projection of every circuit file: one spike in A moves B, by its sign, after its delay, and not the reverse.
+"""For every projection of every circuit: one spike in A moves B, by its sign, after its delay, and not the reverse.
 
 The whole nervous system of the newborn is built once; background, tonic drives and senses are still, and thresholds out
 of reach, so nothing moves but what the one injected spike moves.
@@ -57,8 +57,8 @@ class Brain:
 
     def reset(self) -> None:
         """Everything at rest, nothing under way."""
-        still = (Membrane.v, Membrane.drive, Membrane.tonic, Membrane.stimulus, Membrane.sense, Membrane.refractory_left,
-                 Membrane.fired, Ampa.i, Ampa.arrived, Gaba.i, Gaba.arrived, GabaSlow.i, GabaSlow.arrived, Nmda.i,
+        still = (Membrane.v, Membrane.drive, Membrane.tonic, Membrane.stimulus, Membrane.sense, Membrane.fired,
+                 Membrane.refractory_left, Ampa.i, Ampa.arrived, Gaba.i, Gaba.arrived, GabaSlow.i, GabaSlow.arrived, Nmda.i,
                  Adaptation.w)  # fmt: skip
         for table in self.tables:
             for column in still:
@@ -131,7 +131,7 @@ def test_the_check_above_can_fail(brain):
     """A neuron that is not joined stays put, a changed delay is seen, and so is a changed sign."""
     row = brain.synapses["ampa"].row_count // 2
     a, b = int(brain.pre["ampa"][row]), int(brain.synapses["ampa"][Synapse.post][row])
-    (delay, weight, _), *_ = brain.between(a, b)
+    (delay, _, _), *_ = brain.between(a, b)
     stranger = next(k for k in range(brain.network.neuron_count) if k != a and not brain.between(a, k))
     assert not brain.follow(a, stranger, brain.slots).any()
     column = brain.synapses["ampa"][Synapse.delay]

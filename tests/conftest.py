@@ -1,0 +1,16 @@
+"""Shared by all tests. `tests.engine.toy` is the engine's toy world, `tests.systems.nets` builds small networks."""
+
+import numba
+import pytest
+
+
+def pytest_report_header() -> str:
+    """Said aloud, because tests of two threads are skipped on one core."""
+    return f"kernels: up to {numba.config.NUMBA_NUM_THREADS} threads"
+
+
+@pytest.fixture(autouse=True)
+def threads_as_they_were():
+    """A parallel kernel sets the number of threads for the whole process; the next test starts from all of them."""
+    yield
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
