@@ -1,4 +1,4 @@
-"""The same scene and seed give the same spikes: in another process, by two threads, checked or not, saved and loaded."""
+"""One scene and seed give the same spikes: in another process, by two threads, strict or not, saved and loaded."""
 
 import subprocess
 import sys

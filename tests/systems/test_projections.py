@@ -57,9 +57,11 @@ class Brain:
 
     def reset(self) -> None:
         """Everything at rest, nothing under way."""
-        still = (Membrane.v, Membrane.drive, Membrane.tonic, Membrane.stimulus, Membrane.sense, Membrane.fired,
-                 Membrane.refractory_left, Ampa.i, Ampa.arrived, Gaba.i, Gaba.arrived, GabaSlow.i, GabaSlow.arrived, Nmda.i,
-                 Adaptation.w)  # fmt: skip
+        still = (
+            Membrane.v, Membrane.drive, Membrane.tonic, Membrane.stimulus, Membrane.sense, Membrane.fired,
+            Membrane.refractory_left, Ampa.i, Ampa.arrived, Gaba.i, Gaba.arrived, GabaSlow.i, GabaSlow.arrived,
+            Nmda.i, Adaptation.w,
+        )  # fmt: skip
         for table in self.tables:
             for column in still:
                 if column.owner in table:
