@@ -89,3 +89,12 @@ def test_the_connectome_drives_the_cortex():
     change = alone - whole
     assert abs(change.mean()) > 3.0 * change.std(ddof=1) / np.sqrt(change.size)
     assert alone.mean() < 0.5 * whole.mean()
+
+
+def test_a_run_starts_at_the_working_point():
+    """The first 200 ms fire within a third of the target, not seconds later."""
+    sim = load("stimulate", seed=5, overrides=UNTOUCHED)
+    sim.run("200 ms")
+    excitatory = [p for p in sim.network.populations if p.structure == "cortex" and p.cell.acts_on == "ampa"]
+    rate = np.average([sim.rate_hz(p.name) for p in excitatory], weights=[p.count for p in excitatory])
+    assert rate == pytest.approx(5.0, rel=0.33)

@@ -20,6 +20,7 @@ from systems.sample_record import Sampler
 from systems.spawn import network as net
 from systems.spawn.body import load_body
 from systems.spawn.connectome import load_connectome, normalised
+from systems.spawn.warm_start import warm_start
 from systems.timeline import Targets, Timeline, actions_of
 
 CALIBRATION = Path(__file__).resolve().parents[2] / "assets" / "circuits" / "calibration"
@@ -91,6 +92,7 @@ def make_network(world: World, scene, source, body) -> net.Network:
         if population.cell.sense is not None:
             k = np.arange(population.count, dtype=np.float32) + 0.5
             world[Inputs.spread][population.neurons] = population.cell.sense.spread * k / population.count
+    warm_start(world, network, brain.profile, scene.clock.substeps)
     world.add_object(network)
     return network
 

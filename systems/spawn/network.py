@@ -227,7 +227,7 @@ def fill(world: World, table, population: Population, rows: slice, substeps: int
     split between both receptors."""
     cell, dt, tau = population.cell, 1.0 / substeps, population.tau_m
     rng = world.streams.generator(f"initial/{population.name}")
-    table[Membrane.v][rows] = rng.uniform(0.0, 0.5 * cell.threshold, population.count)
+    table[Membrane.v][rows] = rng.uniform(0.0, 0.95 * cell.threshold, population.count)
     table[Membrane.tonic][rows] = cell.tonic
     table[Membrane.drive][rows] = cell.tonic
     table[Membrane.decay][rows] = np.exp(-dt / tau)

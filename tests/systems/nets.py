@@ -42,9 +42,11 @@ def build_circuits(circuits, *, seed: int = 1, threads: int = 1, strict: bool = 
     total = network.neuron_count
     bounds = [total * p // threads // 256 * 256 for p in range(threads)] + [total]
     world.set_array(Threads.bounds, np.array(bounds, np.int64))
-    network.background_hz = rates if rates is not None else {
-        p.name: p.cell.background.rate for p in network.populations if p.cell.background is not None
-    }
+    network.background_hz = (
+        rates
+        if rates is not None
+        else {p.name: p.cell.background.rate for p in network.populations if p.cell.background is not None}
+    )
     net.make_background(world, network)
     net.make_synapses(world, network, circuits, None, {})
     world.add_object(network)

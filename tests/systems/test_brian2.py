@@ -1,4 +1,15 @@
-"""Network statistics equal an all-0.1 ms Brian2 run."""
+"""Network statistics equal an all-0.1 ms Brian2 run: may arrivals be binned per tick (design 3)?
+
+The same 800 E and 200 I cells, weights, delays (1..20 ms; loops through inhibition 1..4 ms) and background rates. We add
+up arrivals per tick of 1 ms and spread them over its ten substeps; in Brian2 each comes exactly its delay after its
+spike. The network is sensitive on purpose: 10 % more excitation raises its rate by a third.
+
+Measured, 100 noise seeds of 5 s against 16 of Brian2 and 260 of a plain 0.1 ms simulation of our own (not kept here):
+uncoupled cells agree to 0.1 % (12.075 +- 0.006 Hz against 12.087 +- 0.006), so the background may be binned. Coupled, E
+fires at 6.30 +- 0.03 Hz against 6.14 +- 0.02 exactly (Brian2 6.07 +- 0.09), I at 8.58 +- 0.02 against 8.50 +- 0.01,
+CVs agree to 0.5 %, and the correlation of E with I 2 ms before it is 13 to 20 % too small; other lags are within 10 %.
+The cause is time: spread from the first substep on, arrivals come 0.1 ms early on average and up to 0.9 ms early singly.
+"""
 
 import subprocess
 import sys
@@ -8,12 +19,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.network import Fanout, Spikes, Synapse
+from components.network import Arrivals, Fanout, Spikes, Synapse
 from components.neuron import Ampa, BackgroundQuads, Gaba, Membrane
 from engine.random import Streams
+from engine.schedule import Now
+from systems.background_noise import background_noise
 from systems.flush_spikes import SpikeObserver
 from systems.spawn.network import UNIT
-from tests.systems.nets import build, cell
+from tests.systems.nets import build, cell, spikes_of
 
 N_E, N_I = 800, 200  # neurons
 SEEDS = 16
@@ -130,6 +143,51 @@ def brian2(folder: Path) -> list[dict[str, float]]:
     ms = out["steps"] // 10 - SETTLE_MS
     kept = (ms >= 0) & (ms < MEASURE_MS)
     return [statistics(out["ids"][mine], ms[mine]) for mine in (kept & (out["copy"] == k) for k in range(SEEDS))]
+
+
+def test_spikes_equal_a_plain_simulation_one_by_one():
+    """The first 100 ms against the same model written in numpy and float64, fed the same background events.
+
+    After that a threshold crossing differs by rounding somewhere, and the network is chaotic.
+    """
+    ticks = 100
+    world, _, runner = build(CELLS, projections())
+    neurons, n = world.tables["neurons"], N_E + N_I
+    drive_of = {c: neurons[c.jump].astype(float) * UNIT for c in (Ampa, Gaba)}  # per mV and substep
+    v, tau = neurons[Membrane.v].astype(float), np.repeat([20.0, 10.0], [N_E, N_I])
+    events = []
+    for tick in range(ticks):
+        world[Now.tick][0] = tick
+        background_noise(world.tables["background"], world)
+        events.append(world[Arrivals.ampa] / UNIT)
+        world[Arrivals.ampa][:] = 0
+    due = {c: np.zeros((ticks + 32, n)) for c in (Ampa, Gaba)}
+    g = {c: np.zeros(n) for c in (Ampa, Gaba)}
+    kept = {Ampa: np.exp(-0.1 / 3), Gaba: np.exp(-0.1 / 6)}
+    leak, left, expected = np.exp(-0.1 / tau), np.zeros(n), []
+    share = {c: t / (t - tau) * (kept[c] - leak) for c, t in ((Ampa, 3.0), (Gaba, 6.0))}
+    for tick in range(ticks):
+        due[Ampa][tick] += events[tick]
+        fired = []
+        for sub in range(10):
+            for c in g:
+                g[c] += due[c][tick] * drive_of[c]
+            u = v * leak + g[Ampa] * share[Ampa] - g[Gaba] * share[Gaba]
+            for c in g:
+                g[c] *= kept[c]
+            u = np.where(left > 0, 0.0, u)
+            hit = u >= 15
+            v, left = np.where(hit, 0.0, u), np.where(hit, 20, left) - 1
+            fired += [(int(k), tick, sub + 1) for k in np.flatnonzero(hit)]
+        expected += sorted(fired)
+        for c, receptor in ((Ampa, "ampa"), (Gaba, "gaba")):
+            table = world.tables[f"synapses_{receptor}"]
+            for k, _, _ in fired:
+                here = slice(*table[Fanout.start][k, [0, -1]])
+                when = tick + table[Synapse.delay][here].astype(int)
+                np.add.at(due[c], (when, table[Synapse.post][here]), table[Synapse.weight][here])
+    got = zip(*(x.tolist() for x in spikes_of(world, runner, ticks)), strict=True)
+    assert list(got) == expected and len(expected) > 200
 
 
 def standard_errors_apart(one: list[dict], two: list[dict]) -> dict[str, float]:

@@ -262,6 +262,7 @@ def test_the_global_vector_carries_every_spike():
 
 def plain_substeps(table, steps: int = 10):
     """(v, fired) after one tick in float64, written down as the equations stand, for plain tables."""
+
     def f(column):
         return table[column].astype(float)
 

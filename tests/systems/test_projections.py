@@ -140,7 +140,7 @@ def test_the_check_above_can_fail(brain):
     kept = column[row]
     column[row] = kept + 1
     try:
-        assert not brain.follow(a, b, delay + 5)[: delay].any()
+        assert not brain.follow(a, b, delay + 5)[:delay].any()
     finally:
         column[row] = kept
 
