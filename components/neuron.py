@@ -70,7 +70,7 @@ class TickConstants(Side):
     """What lif_integrate needs of a table's constants to step a whole tick at once, derived at load."""
 
     run = column("i4", unit="row", doc="First row of each run of at most 256 alike neurons, and the end; [runs + 1].")
-    rows = column("f4", unit="1", doc="Constants of each run (lif_integrate.tick_constants); shape [runs, 13].")
+    rows = column("f4", unit="1", doc="Constants of each run (lif_integrate.tick_constants); shape [runs, 25].")
 
 
 class Background(Component):

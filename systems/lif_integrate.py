@@ -22,12 +22,14 @@ GE, DE, KE, AE, GI, DI, KI, AI, GS, DS, KS, AS = (B * k for k in range(8, 20))
 # constants of a run of alike neurons (TickConstants.rows): decay over a tick, then per receptor what remains of the
 # drive, what it adds to v, what arrivals add to v, what remains of arrivals
 DT, ED, EK, EA, EL, ID, IK, IA, IL, SD, SK, SA, SL = range(13)
-ROWS = 13
+# ... and per substep: decay, reset, refractory, then decay, share and jump of each receptor
+FD, FRE, FRF, FED, FEK, FEJ, FID, FIK, FIJ, FSD, FSK, FSJ = range(13, 25)
+ROWS = 25
 
 
 @nb.njit(error_model="numpy")
 def whole_tick(x, m, c):
-    """One exact step of a tick for `m` alike neurons; `x` scratch, `c` [13] constants. F marks who may spike."""
+    """One exact step of a tick for `m` alike neurons; `x` scratch, `c` [25] constants. F marks who may spike."""
     dt, kept = c[DT], np.float32(1) - c[DT]
     ed, ek, ea, el = c[ED], c[EK], c[EA], c[EL]
     id_, ik, ia, il = c[ID], c[IK], c[IA], c[IL]
@@ -73,12 +75,9 @@ def substeps_of(x, steps):
 
 @system(
     reads=[
-        Substeps.count, Threads.bounds, TickConstants.run, TickConstants.rows, Membrane.drive, Membrane.decay, Membrane.threshold,
-        Membrane.reset, Membrane.refractory, Ampa.decay, Ampa.jump, Ampa.share, Gaba.decay, Gaba.jump, Gaba.share,
+        Substeps.count, Threads.bounds, TickConstants.run, TickConstants.rows, Membrane.drive, Membrane.threshold,
     ],
-    optional_reads=[
-        GabaSlow.decay, GabaSlow.jump, GabaSlow.share, Nmda.decay, Nmda.jump, Adaptation.decay, Adaptation.step,
-    ],
+    optional_reads=[Nmda.decay, Nmda.jump, Adaptation.decay, Adaptation.step],
     writes=[
         Membrane.v, Membrane.refractory_left, Membrane.fired, Ampa.i, Ampa.arrived, Gaba.i, Gaba.arrived, Threads.ran,
     ],
@@ -86,8 +85,7 @@ def substeps_of(x, steps):
 )  # fmt: skip
 @kernel
 def lif_integrate(
-    n, substeps, bounds, run, constants, drive, decay, threshold, reset, refractory, e_decay, e_jump, e_share, i_decay,
-    i_jump, i_share, s_decay, s_jump, s_share, n_decay, n_jump, a_decay, a_step,
+    n, substeps, bounds, run, constants, drive, threshold, n_decay, n_jump, a_decay, a_step,
     v, refractory_left, fired, e, e_arrived, i, i_arrived, ran, s, s_arrived, n_i, a_w,
 ):  # fmt: skip
     """Exact solution of the linear membrane; every row array is [n], in the components' units.
@@ -104,6 +102,7 @@ def lif_integrate(
         first = runs * part // parts
         last = runs * (part + 1) // parts
         near = np.empty(run[last] - run[first], np.int32)
+        run_of = np.empty(run[last] - run[first], np.int32)
         found = 0
         for r in range(first, last):
             o = run[r]
@@ -165,6 +164,7 @@ def lif_integrate(
             fired[o:p] = 0
             for k in range(m):
                 near[found] = o + k
+                run_of[found] = r
                 found += x[F + k] > np.float32(0)
         for at in range(0, found, B):
             m = min(B, found - at)
@@ -172,31 +172,32 @@ def lif_integrate(
             x[TH : TH + B] = np.float32(1e30)
             for k in range(m):
                 j = near[at + k]
-                c = drive[j]
+                into = drive[j]
                 if n_i is not None:
-                    c += n_i[j]
+                    into += n_i[j]
                 if a_w is not None:
-                    c -= a_w[j] / a_decay[j]
+                    into -= a_w[j] / a_decay[j]
                 x[V + k] = v[j]
-                x[D + k] = decay[j]
-                x[C + k] = c * (np.float32(1) - decay[j])
+                c = constants[run_of[at + k]]
+                x[D + k] = c[FD]
+                x[C + k] = into * (np.float32(1) - c[FD])
                 x[R + k] = refractory_left[j]
                 x[TH + k] = threshold[j]
-                x[RE + k] = reset[j]
-                x[RF + k] = refractory[j]
+                x[RE + k] = c[FRE]
+                x[RF + k] = c[FRF]
                 x[GE + k] = e[j]
-                x[DE + k] = e_decay[j]
-                x[KE + k] = e_share[j]
-                x[AE + k] = np.float32(e_arrived[j]) * e_jump[j]
+                x[DE + k] = c[FED]
+                x[KE + k] = c[FEK]
+                x[AE + k] = np.float32(e_arrived[j]) * c[FEJ]
                 x[GI + k] = i[j]
-                x[DI + k] = i_decay[j]
-                x[KI + k] = i_share[j]
-                x[AI + k] = np.float32(i_arrived[j]) * i_jump[j]
+                x[DI + k] = c[FID]
+                x[KI + k] = c[FIK]
+                x[AI + k] = np.float32(i_arrived[j]) * c[FIJ]
                 if s is not None:
                     x[GS + k] = s[j]
-                    x[DS + k] = s_decay[j]
-                    x[KS + k] = s_share[j]
-                    x[AS + k] = np.float32(s_arrived[j]) * s_jump[j]
+                    x[DS + k] = c[FSD]
+                    x[KS + k] = c[FSK]
+                    x[AS + k] = np.float32(s_arrived[j]) * c[FSJ]
             substeps_of(x, steps)
             for k in range(m):
                 j = near[at + k]
@@ -221,7 +222,7 @@ def tick_constants(table, steps: int) -> tuple[np.ndarray, np.ndarray]:
     A run is at most 256 neighbours with the same constants. Rows hold the exact result of `steps` substeps for a unit
     of v, of each receptor's drive, and of each receptor's arrivals.
     """
-    columns = [table[Membrane.decay]]
+    columns = [table[Membrane.decay], table[Membrane.reset], table[Membrane.refractory]]
     for component in (Ampa, Gaba, GabaSlow):
         if component in table:
             columns += [table[component.decay], table[component.share], table[component.jump]]
@@ -232,7 +233,9 @@ def tick_constants(table, steps: int) -> tuple[np.ndarray, np.ndarray]:
     first = run[:-1]
     rows = np.zeros((first.size, ROWS))
     decay = table[Membrane.decay][first].astype(float)
-    rows[:, 0] = decay**steps
+    rows[:, DT] = decay**steps
+    for row, column in ((FD, Membrane.decay), (FRE, Membrane.reset), (FRF, Membrane.refractory)):
+        rows[:, row] = table[column][first]
     for receptor, component in enumerate((Ampa, Gaba, GabaSlow)):
         if component not in table:
             continue
@@ -245,5 +248,6 @@ def tick_constants(table, steps: int) -> tuple[np.ndarray, np.ndarray]:
             arrive_g = arrive_g + jump
             arrive_v = arrive_v * decay + arrive_g * share
             arrive_g = arrive_g * d
-        rows[:, 1 + 4 * receptor : 5 + 4 * receptor] = np.stack([drive_g, drive_v, arrive_v, arrive_g], axis=1)
+        rows[:, FED + 3 * receptor : FED + 3 * receptor + 3] = np.stack([d, share, jump], axis=1)
+        rows[:, ED + 4 * receptor : ED + 4 * receptor + 4] = np.stack([drive_g, drive_v, arrive_v, arrive_g], axis=1)
     return run, rows.astype(np.float32)

@@ -1,14 +1,18 @@
 """Network statistics equal an all-0.1 ms Brian2 run: may arrivals be binned per tick (design 3)?
 
-The same 800 E and 200 I cells, weights, delays (1..20 ms; loops through inhibition 1..4 ms) and background rates. We add
+The same 800 E and 200 I cells, weights, delays (1..20 ms; loops through inhibition 1..4 ms), background rates. We add
 up arrivals per tick of 1 ms and spread them over its ten substeps; in Brian2 each comes exactly its delay after its
 spike. The network is sensitive on purpose: 10 % more excitation raises its rate by a third.
 
 Measured, 100 noise seeds of 5 s against 16 of Brian2 and 260 of a plain 0.1 ms simulation of our own (not kept here):
 uncoupled cells agree to 0.1 % (12.075 +- 0.006 Hz against 12.087 +- 0.006), so the background may be binned. Coupled, E
 fires at 6.30 +- 0.03 Hz against 6.14 +- 0.02 exactly (Brian2 6.07 +- 0.09), I at 8.58 +- 0.02 against 8.50 +- 0.01,
-CVs agree to 0.5 %, and the correlation of E with I 2 ms before it is 13 to 20 % too small; other lags are within 10 %.
-The cause is time: spread from the first substep on, arrivals come 0.1 ms early on average and up to 0.9 ms early singly.
+CVs agree to 0.5 %, and the correlation of E with I 2 ms before it is 13 to 22 % too small; other lags are within 10 %.
+The cause is time: spread from the first substep on, arrivals come 0.1 ms early on average, up to 0.9 ms early singly.
+
+So the difference is real and this test is near its limit: the largest is 2.8 standard errors with the 16 seeds below, was
+3.4 (rate of E) with the first 12 that were tried, and is 3.3 when ours has 100 seeds. It passes for want of power, not
+because nothing differs.
 """
 
 import subprocess
