@@ -55,13 +55,11 @@ def substeps_of(x, steps):
     for sub in range(steps):
         stamp = np.float32(sub + 1)
         for k in range(B):
-            ge = x[GE + k] + x[AE + k]
-            gi = x[GI + k] + x[AI + k]
-            gs = x[GS + k] + x[AS + k]
+            ge, gi, gs = x[GE + k], x[GI + k], x[GS + k]
             u = x[C + k] + x[V + k] * x[D + k] + ge * x[KE + k] - gi * x[KI + k] - gs * x[KS + k]
-            x[GE + k] = ge * x[DE + k]
-            x[GI + k] = gi * x[DI + k]
-            x[GS + k] = gs * x[DS + k]
+            x[GE + k] = ge * x[DE + k] + x[AE + k]
+            x[GI + k] = gi * x[DI + k] + x[AI + k]
+            x[GS + k] = gs * x[DS + k] + x[AS + k]
             left = x[R + k]
             reset = x[RE + k]
             stamped = x[F + k]
@@ -90,7 +88,7 @@ def lif_integrate(
 ):  # fmt: skip
     """Exact solution of the linear membrane; every row array is [n], in the components' units.
 
-    Arrivals are spread evenly over the tick's substeps. A neuron fires at most once a tick (refractory >= one tick).
+    Arrivals are spread evenly over the ends of the tick's substeps. A neuron fires at most once a tick (refractory >= one tick).
     NMDA and adaptation are constant within a tick.
     """
     parts = bounds.shape[0] - 1
@@ -245,9 +243,8 @@ def tick_constants(table, steps: int) -> tuple[np.ndarray, np.ndarray]:
         for _ in range(steps):
             drive_v = drive_v * decay + drive_g * share
             drive_g = drive_g * d
-            arrive_g = arrive_g + jump
             arrive_v = arrive_v * decay + arrive_g * share
-            arrive_g = arrive_g * d
+            arrive_g = arrive_g * d + jump
         rows[:, FED + 3 * receptor : FED + 3 * receptor + 3] = np.stack([d, share, jump], axis=1)
         rows[:, ED + 4 * receptor : ED + 4 * receptor + 4] = np.stack([drive_g, drive_v, arrive_v, arrive_g], axis=1)
     return run, rows.astype(np.float32)

@@ -78,7 +78,7 @@ class Cell(Part):
     """Which instances (muscles, patches, regions, sides) have the cells: globs; one that starts with ! takes out."""
     acts_on: Receptor
     """Receptor its synapses open; the sign follows from it (Dale's law)."""
-    tau_m: positive(Time)
+    tau_m: bounded(Time, ge="1 ms", le="1 s")
     """Membrane time constant."""
     regional_tau: bool = False
     """Multiply tau_m by tau_region / 20 ms (from the connectome's T1w/T2w)."""
@@ -92,11 +92,11 @@ class Cell(Part):
     """Held at reset this long."""
     tonic: Potential = 0.0
     """Constant drive."""
-    tau_ampa: positive(Time) = 3.0
+    tau_ampa: bounded(Time, ge="1 ms", le="1 s") = 3.0
     """Decay of fast excitation onto these cells."""
-    tau_gaba: positive(Time) = 6.0
+    tau_gaba: bounded(Time, ge="1 ms", le="1 s") = 6.0
     """Decay of fast inhibition onto these cells."""
-    tau_gaba_slow: positive(Time) = 12.0
+    tau_gaba_slow: bounded(Time, ge="1 ms", le="1 s") = 12.0
     """Decay of slow inhibition onto these cells."""
     nmda: Nmda | None = None
     """Slow excitation, if the cells have it."""

@@ -349,12 +349,13 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
             inside = all(s == aim[0] for s, _ in names)
             kind = "long_range" if spec.relation == "connectome" else "local" if inside else "other"
             number = len(network.projections)
+            repeat = sum(p.name == name for p in network.projections)  # not `number`: others must not move this stream
             network.projections.append(JoinedProjection(name, circuit.structure, spec, kind, gain))
             sources = [p for n in names for p in by_cell.get(n, [])]
             targets = by_cell.get(aim, [])
             if not sources or not targets or gain == 0.0:
                 continue
-            rng = world.streams.generator(f"synapses/{name}/{number if spec.name is None else 0}")
+            rng = world.streams.generator(f"synapses/{name}/{repeat}")
             for target in targets:
                 if spec.relation == "connectome":
                     made = sample_connectome(rng, network, spec, sources, target, gain, velocity)

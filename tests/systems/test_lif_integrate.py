@@ -270,10 +270,10 @@ def plain_substeps(table, steps: int = 10):
     e, i = f(Ampa.i), f(Gaba.i)
     near = np.full(table.row_count, np.inf)  # closest approach to threshold
     for sub in range(steps):
-        e, i = e + f(Ampa.arrived) * f(Ampa.jump), i + f(Gaba.arrived) * f(Gaba.jump)
         kept = f(Membrane.decay)
         u = f(Membrane.drive) * (1 - kept) + v * kept + e * f(Ampa.share) - i * f(Gaba.share)
-        e, i = e * f(Ampa.decay), i * f(Gaba.decay)
+        e = e * f(Ampa.decay) + f(Ampa.arrived) * f(Ampa.jump)  # arrivals land at the end of each substep
+        i = i * f(Gaba.decay) + f(Gaba.arrived) * f(Gaba.jump)
         u = np.where(left <= 0, u, f(Membrane.reset))
         near = np.minimum(near, np.where(left <= 0, abs(u - f(Membrane.threshold)), np.inf))
         hit = u >= f(Membrane.threshold)
