@@ -1,8 +1,8 @@
 """The front door: `load` a scene and run it from Python, or `main` for the command line.
 
-    from encephagen import load
-    sim = load("newborn", seed=7)
-    sim.run("100 ms"); sim.rate_hz("cortex"); sim.touch("palm_left", force="0.5 N"); sim.save("a.h5")
+from encephagen import load
+sim = load("newborn", seed=7)
+sim.run("100 ms"); sim.rate_hz("cortex"); sim.touch("palm_left", force="0.5 N"); sim.save("a.h5")
 """
 
 from __future__ import annotations

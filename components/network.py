@@ -33,7 +33,7 @@ class SpikeLog(Resource):
 class Threads(Resource):
     """How compiled systems share their rows."""
 
-    bounds = column("i8", unit="neuron", doc="Neuron range of each part, shape [parts + 1], multiples of 256 but the last.")
+    bounds = column("i8", unit="neuron", doc="Neuron range of each part; shape [parts + 1].")
     ran = column("i8", unit="call", doc="Parts executed by each thread; shape [64]. Not part of a snapshot.")
 
 
@@ -58,7 +58,7 @@ class Fanout(Side):
 
     start = column("i4", unit="synapse", doc="First synapse of (source, part); shape [neuron_count, parts + 1].")
     ring = column("i4", unit="mV / 65536", doc="Arrivals by tick and target; shape [slots, neuron_count].")
-    arrived = column("i4", unit="mV / 65536", doc="This tick's arrivals, the receptor's own vector; shape [neuron_count].")
+    arrived = column("i4", unit="mV / 65536", doc="This tick's arrivals at the receptor; shape [neuron_count].")
     saturated = column("i8", unit="arrival", doc="Arrivals clipped at 2^30, by part; shape [64].")
 
 

@@ -1,1 +1,1 @@
-"""The game engine: world, tables, phases, clock, random streams, scenes, records, snapshots. Knows no brains, no bodies."""
+"""The game engine: world, tables, phases, clock, random streams, scenes, records, snapshots. Knows no brains."""

@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """Bad input or environment; `str(error)` is one line naming file, line, key, what was expected and what was found."""
+    """Bad input or environment; `str(error)` is one line naming file, line, key, what was expected and found."""
 
     def __init__(self, message: str):
         super().__init__(" ".join(str(message).split()))

@@ -12,9 +12,10 @@ LIMIT = np.int32(1 << 30)
 
 
 @system(
-    reads=[Now.tick, Threads.bounds, Spikes.ids, Spikes.count, Synapse.post, Synapse.weight, Synapse.delay, Fanout.start],
+    reads=[Now.tick, Threads.bounds, Spikes.ids, Spikes.count, Synapse.post, Synapse.weight, Synapse.delay,
+           Fanout.start],
     writes=[Fanout.ring, Fanout.arrived, Fanout.saturated, Threads.ran],
-)
+)  # fmt: skip
 @kernel
 def deliver_spikes(n, tick, bounds, ids, count, post, weight, delay, start, ring, arrived, saturated, ran):
     """Push every spike along its synapses, quantised to 2^-16 mV; integer sums do not depend on the order.

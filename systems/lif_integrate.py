@@ -5,6 +5,8 @@ then (its free decay, its drive and all its excitation added up stay below) take
 per cent, are gathered and take `substeps` exact steps with threshold, reset and refractoriness.
 """
 
+import itertools
+
 import numba as nb
 import numpy as np
 
@@ -88,8 +90,8 @@ def lif_integrate(
 ):  # fmt: skip
     """Exact solution of the linear membrane; every row array is [n], in the components' units.
 
-    Arrivals are spread evenly over the ends of the tick's substeps. A neuron fires at most once a tick (refractory >= one tick).
-    NMDA and adaptation are constant within a tick.
+    Arrivals are spread evenly over the ends of the tick's substeps. A neuron fires at most once a tick (refractory
+    >= one tick). NMDA and adaptation are constant within a tick.
     """
     parts = bounds.shape[0] - 1
     steps = substeps[0]
@@ -226,7 +228,7 @@ def tick_constants(table, steps: int) -> tuple[np.ndarray, np.ndarray]:
             columns += [table[component.decay], table[component.share], table[component.jump]]
     alike = np.stack(columns)
     starts = [0, *(np.flatnonzero((alike[:, 1:] != alike[:, :-1]).any(axis=0)) + 1), table.row_count]
-    run = [k for a, b in zip(starts[:-1], starts[1:], strict=True) for k in range(a, b, B)] + [table.row_count]
+    run = [k for a, b in itertools.pairwise(starts) for k in range(a, b, B)] + [table.row_count]
     run = np.array(run, np.int32)
     first = run[:-1]
     rows = np.zeros((first.size, ROWS))

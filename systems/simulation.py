@@ -155,8 +155,8 @@ class Simulation:
         table = self.world.tables.get("muscles")
         if table is None:
             return {}
-        names = self.physics.muscle_names
-        return {n: float(a) for n, a in zip(names, table[Muscle.activation], strict=True) if fnmatch.fnmatchcase(n, glob)}
+        found = zip(self.physics.muscle_names, table[Muscle.activation], strict=True)
+        return {name: float(a) for name, a in found if fnmatch.fnmatchcase(name, glob)}
 
     # hands ------------------------------------------------------------------------------------------------------
     def _act(self, verb: str, of: str, last: str | float | None, value: float = 0.0, **more) -> None:

@@ -102,7 +102,8 @@ def test_a_push_has_its_force_along_its_direction():
 
 
 def test_a_scene_that_names_no_such_file_is_one_line(tmp_path):
-    for folder, names in (("circuits", ("brainstem", "cortex", "spinal_segments", "thalamus")), ("bodies", ("newborn",))):
+    circuits = ("brainstem", "cortex", "spinal_segments", "thalamus")
+    for folder, names in (("circuits", circuits), ("bodies", ("newborn",))):
         (tmp_path / folder).mkdir()
         for name in names:
             (tmp_path / folder / f"{name}.yaml").write_text("")

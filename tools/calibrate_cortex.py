@@ -156,9 +156,9 @@ def calibrate(profile: str, iterations: int, seconds: float, resume: bool, seed:
     return {
         "provenance": {
             "tool": "tools/calibrate_cortex.py", "profile": profile, "seed": seed, "iterations": iterations,
-            "seconds_per_iteration": seconds, "cortex_yaml_sha256": digest, "connectome_sha256": network.connectome.sha256,
-            "reached_hz": {c: round(float(np.mean([r for p, r in zip(chosen, rate, strict=True) if p.cell_name == c])), 3)
-                           for c in cells},
+            "seconds_per_iteration": seconds, "cortex_yaml_sha256": digest,
+            "connectome_sha256": network.connectome.sha256,
+            "reached_hz": {c: round(float(rate[[p.cell_name == c for p in chosen]].mean()), 3) for c in cells},
         },
         "background_hz": table,
     }  # fmt: skip

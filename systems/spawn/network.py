@@ -11,14 +11,24 @@ import numpy as np
 from scipy.stats import poisson
 
 from components.network import Arrivals, Fanout, Inputs, SpikeLog, Spikes, Synapse, Threads
-from components.neuron import Adaptation, Ampa, Background, BackgroundQuads, Gaba, GabaSlow, Membrane, Nmda, TickConstants
+from components.neuron import (
+    Adaptation,
+    Ampa,
+    Background,
+    BackgroundQuads,
+    Gaba,
+    GabaSlow,
+    Membrane,
+    Nmda,
+    TickConstants,
+)
 from engine.errors import UserError
 from engine.scene import Source, load_scene
 from engine.units import quantity
 from engine.world import World
 from systems.lif_integrate import tick_constants
 from systems.spawn.circuit_model import Cell, Circuit, Projection
-from systems.spawn.connectome import Connectome, delays_ms, normalised, tau_region_ms
+from systems.spawn.connectome import Connectome, delays_ms, tau_region_ms
 
 CIRCUITS = Path(__file__).resolve().parents[2] / "assets" / "circuits"
 MAX_PARTS = 64  # as many threads as a world may have
@@ -108,7 +118,7 @@ class Network:
         if not found:
             found = [p for p in self.populations if fnmatch.fnmatchcase(p.name, glob + ".*")]
         if not found:
-            raise UserError(f"no population matches {glob!r} (names are structure.instance.cell, e.g. {self._example()})")
+            raise UserError(f"no population matches {glob!r} (names are structure.instance.cell: {self._example()})")
         return found
 
     def neurons(self, glob: str) -> np.ndarray:
@@ -223,8 +233,8 @@ def make_neurons(world: World, network: Network, circuits: list[Circuit], subste
 
 
 def fill(world: World, table, population: Population, rows: slice, substeps: int) -> None:
-    """Columns of one population. A PSP peaks at its weight whatever the time constants are; with NMDA the same charge is
-    split between both receptors."""
+    """Columns of one population. A PSP peaks at its weight whatever the time constants are; with NMDA the same charge
+    is split between both receptors."""
     cell, dt, tau = population.cell, 1.0 / substeps, population.tau_m
     rng = world.streams.generator(f"initial/{population.name}")
     table[Membrane.v][rows] = rng.uniform(0.0, 0.95 * cell.threshold, population.count)
@@ -340,7 +350,8 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
             name = f"{circuit.structure}:{label if spec.name else label + '>' + spec.to}"
             scales = [spec.scale] if isinstance(spec.scale, str) else spec.scale
             if unknown := [s for s in scales if s not in network.parameters]:
-                raise UserError(f"{name}: scale: no parameter {unknown[0]!r} (there are: {', '.join(network.parameters)})")
+                known = ", ".join(network.parameters)
+                raise UserError(f"{name}: scale: no parameter {unknown[0]!r} (there are: {known})")
             gain = float(np.prod([network.parameters[s] for s in scales]))
             for glob, factor in gains.items():
                 if fnmatch.fnmatchcase(name, glob):

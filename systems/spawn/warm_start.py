@@ -42,7 +42,7 @@ def warm_start(world: World, network: Network, profile: str, substeps: int) -> N
         post = table[Synapse.post][rows]
         coming = arrival >= 0
         cells = arrival[coming].astype(np.int64) * total + post[coming]
-        ring += np.bincount(cells, amount[coming], minlength=ring.size)[: ring.size].reshape(ring.shape).astype(np.int32)
+        ring += np.bincount(cells, amount[coming], minlength=ring.size).reshape(ring.shape).astype(np.int32)
         past = (arrival < 0) & (arrival >= -PAST)
         open_drives(world, component, arrival[past], post[past], amount[past], total, substeps)
 

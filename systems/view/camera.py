@@ -47,9 +47,7 @@ class OrbitCamera:
     def axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Unit vectors right, up and back (from the target to the eye) of the picture."""
         azimuth, elevation = np.radians(self.azimuth_deg), np.radians(np.clip(self.elevation_deg, -89.0, 89.0))
-        back = np.array(
-            [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
-        )
+        back = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
         right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
         return right, np.cross(back, right), back
 

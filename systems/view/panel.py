@@ -224,9 +224,7 @@ class Panel:
         top = (y + height * (1.0 - np.clip(line[known] / peak, 0.0, 1.0))) * self._scale
         base = (y + height) * self._scale
         points = [*zip(left.tolist(), top.tolist(), strict=True)]
-        self.pygame.draw.polygon(
-            self._surface, mix(BACK, colour, 0.28), [(left[0], base), *points, (left[-1], base)]
-        )
+        self.pygame.draw.polygon(self._surface, mix(BACK, colour, 0.28), [(left[0], base), *points, (left[-1], base)])
         self.pygame.draw.aalines(self._surface, colour, False, points)
 
     def _raster(self, frame: ViewFrame, y: float, height: float) -> None:

@@ -103,7 +103,7 @@ def test_no_frames_is_an_error_and_no_file(tmp_path):
     [
         ("nowhere/a.mp4", SIZE, 30, "nowhere does not exist"),
         ("a.gif", SIZE, 30, r'expected a name ending in \.mp4, \.mov, \.mkv, found "\.gif"'),
-        ("a", SIZE, 30, "found \"no suffix\""),
+        ("a", SIZE, 30, 'found "no suffix"'),
         ("a.mp4", (321, 180), 30, "even numbers"),
         ("a.mp4", (0, 0), 30, "even numbers"),
         ("a.mp4", SIZE, 0, "fps"),
