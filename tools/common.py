@@ -114,28 +114,58 @@ def bytes_text(count: float) -> str:
 # files ----------------------------------------------------------------------------------------------------------
 
 
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = ("assets", "components", "engine", "scenes", "shaders", "systems", "tests", "tools")
+
+
 def check_outputs(outputs: dict[str, str | None], inputs: dict[str, Path]) -> None:
-    """Every output can be made, none lies on an input or on another output; asked before a long run starts."""
+    """Every output can be made, none lies on an input, on another output or on a file of the program.
+
+    Asked before a long run starts.
+    """
     chosen = {option: Path(path) for option, path in outputs.items() if path is not None}
     for option, path in chosen.items():
-        if not path.name or path.is_dir():
-            raise UserError(f"{option} {path}: expected a file, found a folder")
-        folder = path.parent
-        if not folder.is_dir():
-            raise UserError(f"{option} {path}: folder {folder} does not exist")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise UserError(f"{option} {path}: folder {folder} is not writable")
-        if path.exists() and not path.is_file() and option != "--json":
-            raise UserError(f"{option} {path}: expected a file, found a device")
-        for name, source in inputs.items():
-            if _same(path, source):
-                raise UserError(f"{option} {path}: would overwrite {name}")
+        if not outputs[option]:
+            raise UserError(f"{option}: expected the name of a file, got nothing")
+        try:
+            _check_output(option, path, inputs)
+        except OSError as error:
+            raise UserError(f"{option} {_clipped(path)}: cannot be written ({error.strerror or error})") from error
     seen: list[tuple[str, Path]] = []
     for option, path in chosen.items():
         for other, taken in seen:
             if _same(path, taken):
                 raise UserError(f"{option} {path}: is the file of {other} too")
         seen.append((option, path))
+
+
+def _check_output(option: str, path: Path, inputs: dict[str, Path]) -> None:
+    if not path.name or path.is_dir():
+        raise UserError(f"{option} {path}: expected a file, found a folder")
+    folder = path.parent
+    if not folder.is_dir():
+        raise UserError(f"{option} {path}: folder {folder} does not exist")
+    if _is_stream(path) or (path.exists() and not path.is_file()):
+        if option != "--json":
+            raise UserError(f"{option} {path}: expected a file, found a device")
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"{option} {path}: folder {folder} is not writable")
+    for name, source in inputs.items():
+        if _same(path, source) or (path.exists() and source.is_dir() and _same(path.resolve().parent, source)):
+            raise UserError(f"{option} {path}: would overwrite {name}")
+    if path.exists() and any(path.resolve().is_relative_to(ROOT / part) for part in PROGRAM):
+        raise UserError(f"{option} {path}: would overwrite a file of the program")
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path names a device or an open file (/dev/stdout), which must be written to, never replaced."""
+    parts = Path(os.path.abspath(path)).parts
+    return parts[1:2] in (("dev",), ("proc",)) and parts[1:3] != ("dev", "shm")
+
+
+def _clipped(path: Path) -> str:
+    return str(path) if len(str(path)) <= 100 else f"{str(path)[:100]}..."
 
 
 def _same(a: Path, b: Path) -> bool:
@@ -174,9 +204,11 @@ def write_json(path: str, data: dict) -> None:
         return
     target = Path(path)
     try:
-        if target.exists() and not target.is_file():
-            target.write_text(text)  # a device or a pipe
+        if _is_stream(target) or (target.exists() and not target.is_file()):
+            with target.open("a") as file:  # a device or a pipe
+                file.write(text)
             return
+        target = target.resolve()  # a link stays a link
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         with os.fdopen(handle, "w") as file:
             file.write(text)
