@@ -48,7 +48,7 @@ def calibrate(profile: str, iterations: int, seconds: float, resume: bool, seed:
     path = build.CALIBRATION / f"cortex_{profile}.json"
     stored = json.loads(path.read_text())["background_hz"] if resume and path.exists() else {}
     scene, source = load_scene(
-        "stimulate", Scene, [SCENES], [f"brain.profile={profile}", "timeline=[]", "probes=[]", *overrides]
+        "stimulate", Scene, [SCENES], [f"brain.profile={profile}", "timeline=[]", "probes=[]", "expect=[]", *overrides]
     )
 
     def start(network, _profile):
