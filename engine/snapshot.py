@@ -115,10 +115,15 @@ def load(runner: Runner, path: str | os.PathLike) -> None:
                     objects.append((thing, {key: group[key][...] for key in group}))
     except OSError as error:
         raise UserError(f"{path}: cannot be read as a snapshot ({str(error).splitlines()[0]})") from error
+    if int(saved["tick"]) < 0:
+        raise UserError(f"{path}: tick: expected 0 or more, found {saved['tick']}")
+    for thing, value in objects:
+        try:
+            thing.restore(value)
+        except (KeyError, ValueError, TypeError) as error:
+            raise UserError(f"{path}: {type(thing).__name__}: damaged ({type(error).__name__}: {error})") from error
     for array, value in columns:
         array[...] = value
-    for thing, value in objects:
-        thing.restore(value)
     world.tick = int(saved["tick"])
 
 

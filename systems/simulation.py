@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import json
+import math
 import time
 from pathlib import Path
 
@@ -77,7 +79,7 @@ class Simulation:
     def run(self, duration: str | float, on_tick=None) -> Simulation:
         """Advance by a duration ("100 ms", or a number of ms), in whole ticks. `on_tick(simulation)` may look on."""
         ms = quantity(duration, "time") if isinstance(duration, str) else float(duration)
-        ticks = round(ms)
+        ticks = round(ms) if math.isfinite(ms) else -1
         if ticks < 0 or abs(ticks - ms) > 1e-9:
             raise UserError(f"run: expected a whole number of ticks of 1 ms, got {duration}")
         step = self.runner.step
@@ -160,7 +162,14 @@ class Simulation:
 
     # hands ------------------------------------------------------------------------------------------------------
     def _act(self, verb: str, of: str, last: str | float | None, value: float = 0.0, **more) -> None:
-        end = -1 if last is None else self.tick + max(1, round(_ms(last)))
+        ms = math.inf if last is None else _ms(last)
+        if not ms > 0:
+            raise UserError(f"{verb} {of}: last: expected a time above 0 ms, got {last!r}")
+        if not math.isfinite(value) or (verb != "stimulate" and value < 0):
+            raise UserError(f"{verb} {of}: expected a strength of 0 or more, got {value}")
+        if not any(more.get("direction", (1.0,))):
+            raise UserError(f"{verb} {of}: direction: expected three numbers that are not all 0")
+        end = -1 if last is None else self.tick + max(1, round(ms))
         self.timeline.add(Action(self.tick, end, verb, of, value, **more))
 
     def touch(self, patch: str, force: str = "0.5 N", last: str = "1 s") -> None:
@@ -194,6 +203,10 @@ class Simulation:
 
     def load_state(self, path) -> Simulation:
         """Continue from a snapshot of the same scene and seed."""
+        saved, here = json.loads(snapshot.attributes(path).get("scene", "{}")), dump(self.scene)
+        for part in ("brain", "body", "clock"):
+            if saved.get(part) != here.get(part):
+                raise UserError(f"{path}: was saved from another scene: its {part} differs")
         snapshot.load(self.runner, path)
         return self
 

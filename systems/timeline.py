@@ -17,7 +17,7 @@ from engine.system import system
 GRAVITY = 9.81
 SILENCED = np.float32(1e30)
 TAP_MS = 20.0  # a blow without a duration
-LASTING = ("touch", "tap", "push", "stimulate")  # in force until their end; the other verbs act once
+LASTING = ("touch", "tap", "push", "stimulate", "silence", "restore")  # without an end they stay in force
 
 
 @dataclass
@@ -136,20 +136,19 @@ def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, h
     plan.active += [a for a in begun if a.end > now or (a.end < 0 and a.verb in LASTING)]
     targets, changed = plan.targets, {a.verb for a in (*ended, *begun)}
     for a in begun:
-        if a.verb == "silence":
-            threshold[targets.neurons(a.of)] = SILENCED
-        elif a.verb == "restore":
-            rows = targets.neurons(a.of)
-            threshold[rows] = intact[rows]
-        elif a.verb == "drop":
+        if a.verb == "drop":
             holder[:, 2] -= a.value
             hold[:] = 0
-    for a in ended:
-        if a.verb == "drop":
-            hold[:] = targets.held
-        elif a.verb == "silence":
-            rows = targets.neurons(a.of)
-            threshold[rows] = intact[rows]
+    if any(a.verb == "drop" for a in ended):
+        hold[:] = targets.held
+    if changed & {"silence", "restore"}:
+        threshold[:] = intact
+        for a in plan.active:  # in the order they came: a restoration undoes the lesions before it, not later ones
+            if a.verb == "silence":
+                threshold[targets.neurons(a.of)] = SILENCED
+            elif a.verb == "restore":
+                rows = targets.neurons(a.of)
+                threshold[rows] = intact[rows]
     if "stimulate" in changed:
         stimulus[:] = 0.0
         for a in plan.active:

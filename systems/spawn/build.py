@@ -21,7 +21,7 @@ from systems.spawn import network as net
 from systems.spawn.body import load_body
 from systems.spawn.connectome import load_connectome, normalised
 from systems.spawn.warm_start import warm_start
-from systems.timeline import Targets, Timeline, actions_of
+from systems.timeline import Action, Targets, Timeline, actions_of
 
 CALIBRATION = Path(__file__).resolve().parents[2] / "assets" / "circuits" / "calibration"
 TWITCH_TO_TETANUS = 0.25  # force of one spike of every motor neuron / full force (0.2..0.4; Close 1972, Physiol Rev 52)
@@ -40,17 +40,17 @@ def build_world(scene, source, seed: int, threads: int, strict: bool) -> World:
     if body is not None:
         attach_body(world, body, network, targets)
     plan = world.add_object(Timeline(targets))
+    if scene.brain is not None:
+        for number, selector in enumerate(scene.brain.silence):
+            try:
+                plan.add(Action(0, -1, "silence", selector))
+            except UserError as error:
+                raise source.error(str(error), "brain", "silence", number) from None
     for number, event in enumerate(scene.timeline):
         try:
             plan.add(actions_of(event, targets))
         except UserError as error:
             raise source.error(str(error), "timeline", number) from None
-    if scene.brain is not None:
-        for number, selector in enumerate(scene.brain.silence):
-            try:
-                world[Inputs.threshold][targets.neurons(selector)] = np.float32(1e30)
-            except UserError as error:
-                raise source.error(str(error), "brain", "silence", number) from None
     world.add_object(SpikeObserver())
     world.add_object(Sampler())
     return world

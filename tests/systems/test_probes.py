@@ -154,7 +154,8 @@ class World:
     def __init__(self, spec: list[dict], ids=(), ticks=(), tick: int = 1000):
         from systems.spawn.scene_model import Scene
 
-        self.scene = Scene.model_validate({"title": "t", "duration": "1 s", "brain": {"circuits": ["any"]}, "probes": spec})
+        brain = {"circuits": ["any"]}
+        self.scene = Scene.model_validate({"title": "t", "duration": "1 s", "brain": brain, "probes": spec})
         self.network = SimpleNamespace(neuron_count=4)
         self.tick, self.physics, self.body = tick, None, None
         self.sampler = Sampler()
