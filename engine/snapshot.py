@@ -77,6 +77,8 @@ def attributes(path: str | os.PathLike) -> dict:
     """What was saved beside the state (scene, seed, tick, ...)."""
     import h5py
 
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such file to load")
     try:
         with h5py.File(path, "r") as file:
             found = {k: v.item() if hasattr(v, "item") else v for k, v in file.attrs.items()}

@@ -244,7 +244,7 @@ def open_simulation(args, *, timed: bool = False):
     from systems.spawn.scene_model import SCENES, Scene, check_files
 
     overrides = list(args.set)
-    wanted = milliseconds(args.duration) if getattr(args, "duration", None) else None
+    wanted = milliseconds(args.duration) if getattr(args, "duration", None) is not None else None
     scene, source = load_scene(args.scene, Scene, [SCENES, Path.cwd()], overrides)
     if wanted is not None and wanted > scene.duration:
         scene, source = load_scene(args.scene, Scene, [SCENES, Path.cwd()], [*overrides, f"duration={wanted} ms"])

@@ -18,7 +18,7 @@ from systems.flush_spikes import SpikeObserver
 from systems.physics_step import Physics
 from systems.sample_record import Sampler
 from systems.spawn import network as net
-from systems.spawn.body import load_body
+from systems.spawn.body import load_body, read_body_file
 from systems.spawn.connectome import load_connectome, normalised
 from systems.spawn.warm_start import warm_start
 from systems.timeline import Action, Targets, Timeline, actions_of
@@ -34,6 +34,9 @@ def build_world(scene, source, seed: int, threads: int, strict: bool) -> World:
     world.set_array(Substeps.count, np.array([scene.clock.substeps], np.int64))
     body = None
     if scene.body is not None:
+        poses = read_body_file(scene.body.model).poses
+        if scene.body.pose is not None and scene.body.pose not in poses:
+            raise source.error(f'expected one of {", ".join(poses)}, got "{scene.body.pose}"', "body", "pose")
         body = load_body(scene.body.model, scene.body.pose)
     network = make_network(world, scene, source, body) if scene.brain is not None else None
     targets = Targets(network, body)

@@ -60,3 +60,8 @@ def test_a_snapshot_fits_its_own_scene_only(lying, tmp_path):
     with pytest.raises(UserError, match="another scene: its body differs"):
         load(lying, overrides=["body.pose=prone"]).load_state(tmp_path / "a.h5")
     assert load(lying, overrides=["duration=2 s"]).load_state(tmp_path / "a.h5").tick == 10
+
+
+def test_an_unknown_pose_blames_the_scene(lying):
+    with pytest.raises(UserError, match=r'--set body\.pose=flying: body\.pose: expected one of .*got "flying"'):
+        load(lying, overrides=["body.pose=flying"])
