@@ -44,12 +44,19 @@ class Timeline:
         self.coming: list[Action] = []
         self.active: list[Action] = []
         self.past: list[tuple[int, str]] = []
+        self.due = math.inf  # first tick at which something starts or ends
+
+    def reckon(self) -> None:
+        """Find the next tick at which something starts or ends."""
+        ends = [a.end for a in self.active if a.end >= 0]
+        self.due = min([math.inf, *(a.start for a in self.coming[:1]), *ends])
 
     def add(self, action: Action) -> None:
         """Queue an action; its target must exist (UserError otherwise)."""
         self.targets.check(action)
         self.coming.append(action)
         self.coming.sort(key=lambda a: a.start)
+        self.reckon()
 
     def snapshot(self) -> dict[str, np.ndarray]:
         text = json.dumps({k: [vars(a) for a in getattr(self, k)] for k in ("coming", "active")} | {"past": self.past})
@@ -60,6 +67,7 @@ class Timeline:
         for k in ("coming", "active"):
             setattr(self, k, [Action(**{**a, "direction": tuple(a["direction"])}) for a in data[k]])
         self.past = [tuple(x) for x in data["past"]]
+        self.reckon()
 
 
 class Targets:
@@ -125,7 +133,7 @@ class Targets:
 def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, hold, holder, plan):
     """Start and end actions due at this tick; sums are rebuilt from what is in force, so nothing drifts."""
     now = int(tick[0])
-    if not (plan.coming and plan.coming[0].start <= now) and not any(a.end == now for a in plan.active):
+    if now < plan.due:
         return
     ended = [a for a in plan.active if a.end == now]
     plan.active = [a for a in plan.active if a.end != now]
@@ -134,6 +142,7 @@ def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, h
         begun.append(plan.coming.pop(0))
     plan.past += [(now, a.label) for a in begun]
     plan.active += [a for a in begun if a.end > now or (a.end < 0 and a.verb in LASTING)]
+    plan.reckon()
     targets, changed = plan.targets, {a.verb for a in (*ended, *begun)}
     for a in begun:
         if a.verb == "drop":
