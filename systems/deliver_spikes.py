@@ -8,6 +8,7 @@ from engine.kernel import kernel
 from engine.schedule import Now
 from engine.system import system
 
+CHUNK = 64  # synapses handled together
 LIMIT = np.int32(1 << 30)
 
 
@@ -26,22 +27,29 @@ def deliver_spikes(n, tick, bounds, ids, count, post, weight, delay, start, ring
     slots = ring.shape[0]
     now = tick[0]
     flat = ring.ravel()
-    mask, width = np.uint64(slots - 1), np.uint64(ring.shape[1])
+    mask, width = np.uint32(slots - 1), np.uint32(ring.shape[1])
+    since = np.uint32((now - 1) & (slots - 1))
     for part in nb.prange(parts):
         ran[nb.get_thread_id()] += 1
+        cell, amount = np.empty(CHUNK, np.uint32), np.empty(CHUNK, np.int32)
         for s in range(count[0]):
             pre = ids[s]
-            a, b = start[pre, part], start[pre, part + 1]
-            posts, weights, delays = post[a:b], weight[a:b], delay[a:b]
-            for j in range(b - a):
-                slot = np.uint64(now - 1 + np.int64(delays[j])) & mask
-                flat[slot * width + np.uint64(posts[j])] += np.int32(weights[j] * np.float32(65536) + np.float32(0.5))
+            row, end = start[pre, part], start[pre, part + 1]
+            for a in range(row, end, CHUNK):
+                m = min(CHUNK, end - a)
+                posts, weights, delays = post[a : a + m], weight[a : a + m], delay[a : a + m]
+                for j in range(m):  # vector code: where to, and how much
+                    cell[j] = ((since + np.uint32(delays[j])) & mask) * width + np.uint32(posts[j])
+                for j in range(m):
+                    amount[j] = np.int32(weights[j] * np.float32(65536) + np.float32(0.5))
+                for j in range(m):
+                    flat[cell[j]] += amount[j]
         first, last = bounds[part], bounds[part + 1]
         due, into = ring[now & (slots - 1), first:last], arrived[first:last]
-        lost = 0
+        lost = np.uint32(0)
         for k in range(last - first):
-            lost += (due[k] > LIMIT) | (due[k] < 0)
-        for k in range(last - first):
-            into[k] = LIMIT if (due[k] > LIMIT) | (due[k] < 0) else due[k]
+            over = np.uint32(due[k]) > np.uint32(LIMIT)  # a sum that wrapped to negative is a large unsigned number
+            lost += np.uint32(1) if over else np.uint32(0)
+            into[k] = LIMIT if over else due[k]
         due[:] = 0
         saturated[part] += lost
