@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.network import Inputs, SpikeLog
+from components.network import SpikeLog
 from components.neuron import Membrane
 from engine import snapshot
 from engine.clock import MAX_SPEED, Clock
@@ -227,6 +227,3 @@ def load(scene="newborn", *, seed: int | None = None, overrides=(), threads: int
     model, source = load_scene(scene, Scene, [SCENES, Path.cwd()], overrides)
     check_files(model, source)
     return Simulation(model, source, seed=seed, threads=threads, strict=strict, timed=timed)
-
-
-__all__ = ["Inputs", "Simulation", "load"]

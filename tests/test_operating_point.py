@@ -52,7 +52,8 @@ def assert_healthy(found: dict, profile: str) -> None:
     assert 0.25 <= mean["long_range"] <= 0.45
     long_range = np.array([region["long_range"] for region in shares["regions"].values()])
     background = np.array([region["background"] for region in shares["regions"].values()])
-    assert np.mean((long_range >= 0.15) & (long_range <= 0.60)) >= 0.95
+    if profile == "adult":  # the newborn's is the strict xfail below
+        assert np.mean((long_range >= 0.20) & (long_range <= 0.60)) >= 0.95
     assert background.min() >= 0.15
 
 
@@ -98,3 +99,12 @@ def test_a_run_starts_at_the_working_point():
     excitatory = [p for p in sim.network.populations if p.structure == "cortex" and p.cell.acts_on == "ampa"]
     rate = np.average([sim.rate_hz(p.name) for p in excitatory], weights=[p.count for p in excitatory])
     assert rate == pytest.approx(5.0, rel=0.33)
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="92.5 % of regions (10 s, seed 7); the weakest region has 0.16")
+def test_the_connectome_reaches_nearly_every_newborn_region():
+    """Long-range input is 20 to 60 % of the excitatory charge in at least 95 % of regions."""
+    sim = load("newborn", seed=7, overrides=[*UNTOUCHED, "duration=11 s"])
+    regions = coupling_shares(sim.run("10 s"))["regions"].values()
+    assert np.mean([0.20 <= region["long_range"] <= 0.60 for region in regions]) >= 0.95
