@@ -115,6 +115,11 @@ class _Builder:
         place = f"{self.label}:{line}" if self.numbered and line is not None else self.label
         return UserError(f"{place}: {keys + ': ' if keys else ''}{message}")
 
+    def _too_deep(self, line: int | None) -> UserError:
+        """Without the keys: which of them are known depends on how far ahead the parser reads."""
+        self.stack.clear()
+        return self.error(line, f"nested deeper than {MAX_DEPTH} levels")
+
     def _path(self) -> list[str | int]:
         """Keys and item numbers down to what is being read."""
         parts: list[str | int] = []
@@ -140,6 +145,8 @@ class _Builder:
             mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
             problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
             self.stack.clear()
+            if "nesting" in problem:  # newer libyaml has a limit of its own, and meets it before we see the event
+                raise self._too_deep(None if mark is None else mark.line + 1) from None
             line = None if mark is None else min(mark.line, text.count("\n")) + 1
             if line and re.match(r" *\t", text.split("\n")[line - 1]):
                 problem = "a tab begins this line, expected blanks"
@@ -164,7 +171,7 @@ class _Builder:
                 self._check_tag(event, line)
                 self._check_value_place(line)
                 if len(self.stack) >= MAX_DEPTH:
-                    raise self.error(line, f"nested deeper than {MAX_DEPTH} levels")
+                    raise self._too_deep(line)
                 if event.anchor:
                     self.anchors[event.anchor] = None
                 value = {} if isinstance(event, yaml.MappingStartEvent) else []
@@ -229,7 +236,7 @@ class _Builder:
         if node is None:
             raise self.error(line, f"alias *{printable(name)} contains itself")
         if len(self.stack) + node.height > MAX_DEPTH:
-            raise self.error(line, f"nested deeper than {MAX_DEPTH} levels")
+            raise self._too_deep(line)
         return Node(node.value, node.file, self._line(line), node.raw, node.size, node.height)
 
     def _add(self, node: Node, line: int) -> None:
