@@ -8,6 +8,8 @@ class Muscle(Component):
 
     pool_first = column("i4", unit="neuron", doc="First motor neuron of the pool in the global index.")
     pool_count = column("i4", unit="neuron", doc="Motor neurons in the pool.")
+    more_first = column("i4", unit="neuron", doc="First motor neuron of the muscle's second pool, if it has one.")
+    more_count = column("i4", unit="neuron", doc="Motor neurons in the second pool, 0 if there is none.")
     decay = column("f4", unit="1", doc="exp(-tick / tau_activation).")
     twitch = column("f4", unit="1", doc="Mean activation added by a spike; units grow over the pool.")
     activation = column("f4", unit="1", doc="0 (slack) .. 1 (maximum force).")

@@ -62,6 +62,40 @@ class Fanout(Side):
     saturated = column("i8", unit="arrival", doc="Arrivals clipped at 2^30, by part; shape [64].")
 
 
+class Branch(Side):
+    """Index of a further synapse table of a receptor; its spikes travel through the ring of the first one."""
+
+    start = column("i4", unit="synapse", doc="First synapse of (source, part); shape [neuron_count, parts + 1].")
+    ring = column("i4", unit="mV / 65536", doc="Fanout.ring of the receptor's first table.")
+
+
+class Gained(Component):
+    """Synapses whose weights a modulator multiplies."""
+
+    group = column("u1", unit="1", doc="Row of Gains.value; 0 is always 1.")
+
+
+class Gains(Resource):
+    """What modulators make of projections."""
+
+    value = column("f4", unit="1", doc="Factor on the weights of each group of synapses; shape [groups].")
+
+
+class Modulator(Component):
+    """One row per (projection, modulating population): filtered spikes -> gain."""
+
+    first = column("i4", unit="neuron", doc="First modulating neuron in the global index.")
+    count = column("i4", unit="neuron", doc="Modulating neurons.")
+    decay = column("f4", unit="1", doc="exp(-tick / tau).")
+    per_spike = column("f4", unit="Hz", doc="Added to `rate` by one spike: 1 s / (tau * count).")
+    reference = column("f4", unit="Hz", doc="Rate at which the gain is 1.")
+    slope = column("f4", unit="1", doc="Gain = 1 + slope * (rate / reference - 1).")
+    lowest = column("f4", unit="1", doc="Smallest gain.")
+    highest = column("f4", unit="1", doc="Largest gain.")
+    group = column("i4", unit="1", doc="Row of Gains.value that is multiplied.")
+    rate = column("f4", unit="Hz", doc="Filtered rate of the modulating population.")
+
+
 class Population(Component):
     """A named range of neurons."""
 

@@ -66,6 +66,16 @@ class Adaptation(Component):
     step = column("f4", unit="mV", doc="Added to w by each spike.")
 
 
+class LowThreshold(Component):
+    """Low-threshold calcium current as a drive: de-inactivated by inhibition, open after it (Smith et al. 2000)."""
+
+    h = column("f4", unit="1", doc="De-inactivation, 0..1.")
+    on = column("f4", unit="1", doc="exp(-tick / tau_on): decay of h while open.")
+    off = column("f4", unit="1", doc="exp(-tick / tau_off): approach of h to 1 while hyperpolarised.")
+    below = column("f4", unit="mV", doc="De-inactivates below, is open at or above.")
+    gain = column("f4", unit="mV", doc="Drive at h = 1.")
+
+
 class TickConstants(Side):
     """What lif_integrate needs of a table's constants to step a whole tick at once, derived at load."""
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.body import Muscle
-from components.network import Fanout, SpikeLog, Synapse
+from components.network import SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
+from systems.spawn.network import fanout_of
 
 UNIT = {"rate_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "", "latency": "ms", "joint_angle": "rad",
         "joint_range": "rad", "muscle_activation": "", "posture_height": "mm"}  # fmt: skip
@@ -127,13 +128,14 @@ def coupling_shares(sim, counts: np.ndarray | None = None, seconds: float | None
         if rate:
             events = rate * seconds * p.count
             charge[3, regions.index(p.instance)] += events * p.cell.background.psp * psp_charge[p.name]
-    table = world.tables.get("synapses_ampa")
-    if table is not None:
-        start = table[Fanout.start]
+    kind_of = np.array([KINDS.index(p.kind) for p in network.projections])
+    for name, receptor in network.receptor_of.items():
+        if receptor != "ampa":
+            continue
+        table, start = world.tables[name], fanout_of(world.tables[name])
         per_synapse = np.repeat(counts, start[:, -1] - start[:, 0])
         post = table[Synapse.post]
-        kind_of = np.array([KINDS.index(p.kind) for p in network.projections])
-        kind = kind_of[network.projection_of["ampa"]]
+        kind = kind_of[network.projection_of[name]]
         hit = (row_of[post] >= 0) & (per_synapse > 0)
         post, kind = post[hit], kind[hit]
         amount = table[Synapse.weight][hit].astype(float) * per_synapse[hit] * factor[post]

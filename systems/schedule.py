@@ -3,9 +3,12 @@
 from engine.schedule import Phase
 from systems.background_noise import background_noise
 from systems.collect_spikes import collect_spikes
+from systems.deliver_modulated import deliver_modulated
 from systems.deliver_spikes import deliver_spikes
 from systems.flush_spikes import flush_spikes
 from systems.lif_integrate import lif_integrate
+from systems.low_threshold_burst import low_threshold_burst
+from systems.modulate import modulate
 from systems.muscle_drive import muscle_drive
 from systems.physics_step import physics_step
 from systems.sample_record import sample_record
@@ -19,8 +22,10 @@ TICK = (
     Phase("input", "tick", (timeline,)),  # events -> stimuli, forces, lesions
     # sensors, stimuli -> drive
     Phase("sense", "body step", (sense_spindles, sense_tendon_organs, sense_touch, sum_drive)),
-    Phase("deliver", "tick", (deliver_spikes, background_noise)),  # spike ring -> arrivals
-    Phase("integrate", "tick", (lif_integrate, collect_spikes)),  # arrivals -> v, spikes
+    Phase("deliver", "tick", (deliver_modulated, deliver_spikes, background_noise)),  # spike ring -> arrivals
+    # arrivals -> v, spikes
+    Phase("integrate", "tick", (low_threshold_burst, lif_integrate, collect_spikes)),
+    Phase("modulate", "tick", (modulate,)),  # filtered spikes -> gains
     Phase("act", "tick", (muscle_drive,)),  # motor-neuron spikes -> activation
     Phase("body", "body step", (physics_step,)),  # activation -> pose, contacts
     Phase("observe", "block", (flush_spikes,)),  # spikes -> hash, histories, records

@@ -75,7 +75,7 @@ def make_network(world: World, scene, source, body) -> net.Network:
     parameters = net.parameters_of(
         circuits, brain.profile, brain.parameters, lambda m, k: source.error(m, "brain", "parameters", k)
     )
-    network = net.Network(parameters=parameters)
+    network = net.Network(parameters=parameters, circuits=circuits)
     if any(cell.per == "region" for c in circuits for cell in c.cells.values()):
         network.connectome = load_connectome(brain.connectome, source.path.parent)
         network.weights = normalised(network.connectome, parameters.get("homotopic", 0.3))
@@ -142,15 +142,22 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
     targets.held = world[BodyState.hold].copy()
     if network is None:
         return
-    pools = {p.instance: p for p in network.populations if p.cell.motor}
+    pools: dict[str, list[net.Population]] = {}
+    for p in network.populations:
+        if p.cell.motor:
+            pools.setdefault(p.instance, []).append(p)
+    if crowded := next((name for name, found in pools.items() if len(found) > 2), None):
+        raise UserError(f"muscle {crowded}: expected at most 2 motor pools, got {len(pools[crowded])}")
     muscles = [m for m in body.muscles if m.name in pools]
     if muscles:
         table = world.add_table("muscles", [Muscle], len(muscles))
         for row, muscle in enumerate(muscles):
-            pool = pools[muscle.name]
+            pool, *more = pools[muscle.name]
             table[Muscle.pool_first][row], table[Muscle.pool_count][row] = pool.first, pool.count
+            for second in more:
+                table[Muscle.more_first][row], table[Muscle.more_count][row] = second.first, second.count
             table[Muscle.decay][row] = np.exp(-1.0 / muscle.tau_ms)
-            table[Muscle.twitch][row] = TWITCH_TO_TETANUS / pool.count
+            table[Muscle.twitch][row] = TWITCH_TO_TETANUS / sum(p.count for p in pools[muscle.name])
             table[Muscle.actuator][row], table[Muscle.ctrl_gain][row] = muscle.actuator_id, muscle.ctrl_gain
         physics.muscle_names = [m.name for m in muscles]
     groups = {"spindle": [], "tendon_organ": [], "touch": []}

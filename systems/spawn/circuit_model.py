@@ -1,6 +1,6 @@
 """What a circuit file (assets/circuits/*.yaml) may say: the cells of one structure and the projections between them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -8,7 +8,7 @@ from engine.scene import misfit
 from engine.units import Fraction, Potential, Rate, Time, bounded, non_negative, positive
 from systems.spawn.scene_model import Name, NumberOrText, Part, Selector, Text
 
-Per = Literal["region", "muscle", "patch", "side", "one"]
+PER = ("region", "muscle", "patch", "side", "one")  # and the groups that a file names itself
 Receptor = Literal["ampa", "gaba", "gaba_slow"]
 
 
@@ -30,6 +30,22 @@ class AdaptationSpec(Part):
     """Decay time constant."""
     step: non_negative(Potential)
     """Drive taken away by one spike."""
+
+
+class LowThreshold(Part):
+    """Low-threshold calcium current: de-inactivated by inhibition, it answers the release with a burst.
+
+    Integrate-and-fire-or-burst (Smith, Cox, Sherman & Rinzel 2000, J Neurophysiol 83:588), as a drive.
+    """
+
+    drive: positive(Potential)
+    """Drive when fully de-inactivated and open."""
+    below: Potential = 0.0
+    """The current de-inactivates below this potential and is open above it."""
+    tau_on: bounded(Time, ge="1 ms", le="1 s") = 20.0
+    """Inactivation while open."""
+    tau_off: bounded(Time, ge="1 ms", le="10 s") = 100.0
+    """De-inactivation while hyperpolarised."""
 
 
 class BackgroundSpec(Part):
@@ -67,13 +83,38 @@ class Band(Part):
     """Where the numbers come from."""
 
 
+class Stimulus(Part):
+    """What wakes a structure: current onto some populations, in health checks and calibration."""
+
+    population: Selector
+    """Populations, as a glob over structure.instance.cell."""
+    drive: bounded(Potential, gt="0 mV", le="1 V")
+    """Depolarisation the current would settle at without spikes."""
+
+
+class Driven(Part):
+    """Rate in which a population is healthy under a stimulus."""
+
+    by: Name | list[Name]
+    """Names of stimuli of this file; the band holds under each."""
+    rate: list[non_negative(Rate)] = Field(min_length=2, max_length=2)
+    """Lowest and highest mean rate."""
+    source: Text
+    """Where the numbers come from."""
+
+    @property
+    def stimuli(self) -> list[str]:
+        """Names of the stimuli, also where there is one."""
+        return [self.by] if isinstance(self.by, str) else self.by
+
+
 class Cell(Part):
     """A cell type: one population of it per instance."""
 
-    per: Per
-    """One population per cortical region, muscle, touch patch, body side, or a single one."""
-    count: int = Field(ge=1, le=100_000)
-    """Neurons per population."""
+    per: Name
+    """One population per `region`, `muscle`, touch `patch`, body `side`, a single `one`, or per name of a group."""
+    count: Annotated[int, Field(ge=1, le=100_000)] | dict[Name, Annotated[int, Field(ge=1, le=100_000)]]
+    """Neurons per population; one number, or one for each instance."""
     instances: list[Selector] = ["*"]
     """Which instances (muscles, patches, regions, sides) have the cells: globs; one that starts with ! takes out."""
     acts_on: Receptor
@@ -102,6 +143,8 @@ class Cell(Part):
     """Slow excitation, if the cells have it."""
     adaptation: AdaptationSpec | None = None
     """Spike-frequency adaptation, if the cells have it."""
+    low_threshold: LowThreshold | None = None
+    """Rebound bursts, if the cells have them."""
     background: BackgroundSpec | None = None
     """Input from outside the model, if any."""
     sense: SenseSpec | None = None
@@ -110,6 +153,64 @@ class Cell(Part):
     """True for motor pools: their spikes drive the muscle of the same name."""
     bands: dict[Literal["adult", "newborn"], Band] = {}
     """Healthy rates by profile."""
+    driven: Driven | None = None
+    """Healthy rate under a stimulus; if left out, any from 0.1 to 200 Hz under the file's first stimulus."""
+    no_input: Text | None = None
+    """Why nothing projects to these cells, if nothing does."""
+    no_output: Text | None = None
+    """Why these cells project nowhere, if they do not."""
+
+
+class Modulation(Part):
+    """A gain on a projection, driven by the filtered spikes of a named cell type."""
+
+    by: Name
+    """`structure.cell`; all its instances together."""
+    tau: bounded(Time, ge="1 ms", le="100 s") = 200.0
+    """Time constant of the exponential filter of the spikes."""
+    reference: positive(Rate)
+    """Rate at which the gain is 1."""
+    slope: Annotated[float, Field(ge=-100, le=100)]
+    """Gain = 1 + slope * (rate / reference - 1)."""
+    between: list[Annotated[float, Field(ge=0, le=100)]] = Field([0.0, 3.0], min_length=2, max_length=2)
+    """Lowest and highest gain."""
+
+
+class Stdp(Part):
+    """Pair-based spike-timing-dependent plasticity, additive, all-to-all (Song, Miller & Abbott 2000)."""
+
+    kind: Literal["stdp"]
+    """Which rule."""
+    a_plus: Annotated[float, Field(ge=0, le=1)]
+    """Growth by one pre-before-post pair at zero lag, as a fraction of the projection's psp."""
+    a_minus: Annotated[float, Field(ge=0, le=1)]
+    """Loss by one post-before-pre pair at zero lag, as a fraction of the projection's psp."""
+    tau_plus: bounded(Time, ge="1 ms", le="10 s") = 20.0
+    """Trace of presynaptic spikes."""
+    tau_minus: bounded(Time, ge="1 ms", le="10 s") = 20.0
+    """Trace of postsynaptic spikes."""
+    highest: Annotated[float, Field(gt=0, le=100)] = 3.0
+    """Largest weight, as a multiple of the projection's psp; the smallest is 0."""
+
+
+class TaughtDepression(Part):
+    """Depression of synapses that were active shortly before a teacher's spike, slow recovery with use.
+
+    Cerebellar learning (Albus 1971; Ito & Kano 1982): the teacher is the one climbing fibre of the target.
+    """
+
+    kind: Literal["taught_depression"]
+    """Which rule."""
+    teacher: Name
+    """Name of a projection of in-degree 1 onto the same target; its source teaches."""
+    depression: Annotated[float, Field(ge=0, le=1)]
+    """Loss per teacher spike at the best lag, as a fraction of the projection's psp."""
+    recovery: Annotated[float, Field(ge=0, le=1)]
+    """Growth by one presynaptic spike, as a fraction of the projection's psp."""
+    lag: bounded(Time, ge="2 ms", le="1 s") = 100.0
+    """Presynaptic spikes this long before the teacher's are depressed most."""
+    highest: Annotated[float, Field(gt=0, le=100)] = 2.0
+    """Largest weight, as a multiple of the projection's psp; the smallest is 0."""
 
 
 class Projection(Part):
@@ -137,6 +238,10 @@ class Projection(Part):
     """From spike to arrival, a range [low, high], or by tract length."""
     scale: Name | list[Name] = []
     """Parameters that multiply psp."""
+    modulated: list[Modulation] = Field([], max_length=8)
+    """Gains that multiply the weights as the run goes; several are multiplied."""
+    rule: Annotated[Stdp | TaughtDepression, Field(discriminator="kind")] | None = None
+    """Learning rule, if the synapses learn."""
     source: Text | None = None
     """Where the connection is described; `ours` for what the seed lacks."""
 
@@ -169,6 +274,10 @@ class Circuit(Part):
     """What it is, in a line."""
     parameters: dict[Name, ByProfile | NumberOrText] = {}
     """Numbers a scene may override; one value, or one for each profile."""
+    groups: dict[Name, Annotated[list[Name], Field(min_length=1, max_length=1000)]] = {}
+    """Lists of instance names for `per`, e.g. the channels of a selection circuit."""
+    stimuli: dict[Name, Stimulus] = {}
+    """What wakes the structure."""
     cells: dict[Name, Cell]
     """Cell types."""
     projections: list[Projection] = []
@@ -183,4 +292,20 @@ class Circuit(Part):
                     if "." not in name and name not in self.cells:
                         expected = f"expected a cell of this file ({', '.join(self.cells)}) or structure.cell"
                         raise misfit(f"{expected}, got {name}", "projections", number, key)
+        return self
+
+    @model_validator(mode="after")
+    def _known_groups(self):
+        for name, cell in self.cells.items():
+            if cell.per not in PER and cell.per not in self.groups:
+                known = ", ".join((*PER, *self.groups))
+                raise misfit(f"expected one of {known}, got {cell.per}", "cells", name, "per")
+            instances = self.groups.get(cell.per, ["left", "right"] if cell.per == "side" else [])
+            if isinstance(cell.count, dict) and sorted(cell.count) != sorted(instances):
+                expected = f"expected one number, or one each for {', '.join(instances) or 'named instances'}"
+                raise misfit(f"{expected}, got {', '.join(cell.count)}", "cells", name, "count")
+            for stimulus in cell.driven.stimuli if cell.driven else []:
+                if stimulus not in self.stimuli:
+                    expected = f"expected a stimulus of this file ({', '.join(self.stimuli) or 'there are none'})"
+                    raise misfit(f"{expected}, got {stimulus}", "cells", name, "driven", "by")
         return self

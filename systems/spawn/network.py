@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import poisson
 
-from components.network import Arrivals, Fanout, Inputs, SpikeLog, Spikes, Synapse, Threads
+from components.network import (
+    Arrivals,
+    Branch,
+    Fanout,
+    Gained,
+    Gains,
+    Inputs,
+    Modulator,
+    SpikeLog,
+    Spikes,
+    Synapse,
+    Threads,
+)
 from components.neuron import (
     Adaptation,
     Ampa,
@@ -18,6 +31,7 @@ from components.neuron import (
     BackgroundQuads,
     Gaba,
     GabaSlow,
+    LowThreshold,
     Membrane,
     Nmda,
     TickConstants,
@@ -27,7 +41,7 @@ from engine.scene import Source, load_scene
 from engine.units import quantity
 from engine.world import World
 from systems.lif_integrate import tick_constants
-from systems.spawn.circuit_model import Cell, Circuit, Projection
+from systems.spawn.circuit_model import Cell, Circuit, Modulation, Projection
 from systems.spawn.connectome import Connectome, delays_ms, tau_region_ms
 
 CIRCUITS = Path(__file__).resolve().parents[2] / "assets" / "circuits"
@@ -59,7 +73,7 @@ class Population:
 
     @property
     def count(self) -> int:
-        return self.cell.count
+        return self.cell.count[self.instance] if isinstance(self.cell.count, dict) else self.cell.count
 
     @property
     def tau_m(self) -> float:
@@ -100,13 +114,15 @@ class Network:
     populations: list[Population] = field(default_factory=list)
     projections: list[JoinedProjection] = field(default_factory=list)
     structures: list[str] = field(default_factory=list)
+    circuits: list[Circuit] = field(default_factory=list)
     neuron_count: int = 0
     synapse_count: int = 0
     connectome: Connectome | None = None
     weights: np.ndarray | None = None  # normalised, [target, source]
     parameters: dict[str, float] = field(default_factory=dict)
     background_hz: dict[str, float] = field(default_factory=dict)  # by population
-    projection_of: dict[str, np.ndarray] = field(default_factory=dict)  # receptor -> [synapses] projection number
+    projection_of: dict[str, np.ndarray] = field(default_factory=dict)  # synapse table -> [synapses] projection number
+    receptor_of: dict[str, str] = field(default_factory=dict)  # synapse table -> receptor
 
     @functools.cached_property
     def by_name(self) -> dict[str, Population]:
@@ -138,7 +154,10 @@ def load_circuit(name: str) -> tuple[Circuit, Source]:
 # populations ----------------------------------------------------------------------------------------------------
 
 
-def instances_of(per: str, connectome: Connectome | None, body) -> list[str]:
+def instances_of(per: str, connectome: Connectome | None, body, groups: dict[str, list[str]]) -> list[str]:
+    """Names of the instances of a kind; [] where the scene has no connectome or body to name them."""
+    if per in groups:
+        return groups[per]
     if per == "region":
         return list(connectome.labels) if connectome is not None else []
     if per == "muscle":
@@ -157,7 +176,7 @@ def expand(circuits: list[Circuit], connectome: Connectome | None, body) -> list
     for circuit in circuits:
         groups = dict.fromkeys(cell.per for cell in circuit.cells.values())
         for per in groups:
-            for instance in instances_of(per, connectome, body):
+            for instance in instances_of(per, connectome, body, circuit.groups):
                 for name, cell in circuit.cells.items():
                     if cell.per == per and chosen(instance, cell.instances):
                         factor = float(scale.get(instance, 1.0)) if per == "region" else 1.0
@@ -180,6 +199,8 @@ def table_of(population: Population, slow: set[tuple[str, str]]) -> tuple[type, 
         components.append(Nmda)
     if population.cell.adaptation is not None:
         components.append(Adaptation)
+    if population.cell.low_threshold is not None:
+        components.append(LowThreshold)
     return tuple(components)
 
 
@@ -261,6 +282,11 @@ def fill(world: World, table, population: Population, rows: slice, substeps: int
     if Adaptation in table:
         table[Adaptation.decay][rows] = np.exp(-1.0 / cell.adaptation.tau)
         table[Adaptation.step][rows] = cell.adaptation.step
+    if LowThreshold in table:
+        spec = cell.low_threshold
+        table[LowThreshold.on][rows] = np.exp(-1.0 / spec.tau_on)
+        table[LowThreshold.off][rows] = np.exp(-1.0 / spec.tau_off)
+        table[LowThreshold.below][rows], table[LowThreshold.gain][rows] = spec.below, spec.drive
 
 
 def make_background(world: World, network: Network) -> None:
@@ -341,7 +367,8 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
     for population in network.populations:
         by_cell.setdefault((population.structure, population.cell_name), []).append(population)
     used = dict.fromkeys(gains, False)
-    chunks: dict[str, list[tuple[np.ndarray, ...]]] = {r: [] for r in RECEPTORS}
+    chunks: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {(r, ""): [] for r in RECEPTORS}
+    groups = Groups(by_cell)
     velocity = network.parameters.get("velocity", 6.0)
     for circuit in circuits:
         for spec in circuit.projections:
@@ -366,6 +393,11 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
             targets = by_cell.get(aim, [])
             if not sources or not targets or gain == 0.0:
                 continue
+            if mixed := {p.cell.acts_on for p in sources} - {sources[0].cell.acts_on}:
+                raise UserError(f"{name}: expected sources that act on one receptor, got {mixed} beside "
+                                f"{sources[0].cell.acts_on}")  # fmt: skip
+            group = groups.of(name, spec)
+            branch = spec.rule.kind if spec.rule else "modulated" if group else ""
             rng = world.streams.generator(f"synapses/{name}/{repeat}")
             for target in targets:
                 if spec.relation == "connectome":
@@ -375,15 +407,62 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
                 if made is not None:
                     pre, post, weight, delay = made
                     project = np.full(pre.size, number, np.uint16)
-                    chunks[sources[0].cell.acts_on].append((pre, post, weight, delay, project))
+                    gained = np.full(pre.size, group, np.uint8)
+                    columns = (pre, post, weight, delay, project, gained)
+                    chunks.setdefault((sources[0].cell.acts_on, branch), []).append(columns)
                     network.projections[number].count += pre.size
     for glob, hit in used.items():
         if not hit:
             known = ", ".join(dict.fromkeys(p.name for p in network.projections))
             raise UserError(f"brain.gains: no projection matches {glob!r} (there are: {known})")
-    for receptor, parts in chunks.items():
-        if parts:
-            lay_out(world, network, receptor, [np.concatenate(x) for x in zip(*parts, strict=True)])
+    for receptor in {receptor: None for (receptor, _), parts in chunks.items() if parts}:
+        nothing = [np.zeros(1, kind) for kind in (np.int32, np.int32, np.float32)]
+        nothing += [np.ones(1, np.uint8), np.zeros(1, np.uint16), np.zeros(1, np.uint8)]  # a table must have a row
+        whole = {branch: [np.concatenate(x) for x in zip(*parts, strict=True)] if parts else nothing
+                 for (r, branch), parts in chunks.items() if r == receptor}  # fmt: skip
+        slots = 1 << max(int(columns[3].max()).bit_length() for columns in whole.values())
+        for branch, columns in whole.items():
+            lay_out(world, network, receptor, branch, columns, slots)
+    groups.lay_out(world)
+
+
+class Groups:
+    """Groups of synapses that share a gain; group 0 has none."""
+
+    def __init__(self, by_cell: dict[tuple[str, str], list[Population]]):
+        self.by_cell = by_cell
+        self.rows: list[tuple[int, Modulation, Population, int]] = []  # group, what, first population, neurons
+        self.count = 1
+
+    def of(self, name: str, spec: Projection) -> int:
+        """The group of a projection, made if it has modulators that are in the scene."""
+        found = [(m, self.by_cell.get(tuple(m.by.split(".", 1)), [])) for m in spec.modulated]
+        found = [(m, populations) for m, populations in found if populations]
+        if not found:
+            return 0
+        group, self.count = self.count, self.count + 1
+        if group > 255:
+            raise UserError(f"{name}: modulated: expected at most 255 modulated projections")
+        for modulation, populations in found:
+            ordered = sorted(populations, key=lambda p: p.first)
+            if any(a.first + a.count != b.first for a, b in itertools.pairwise(ordered)):
+                raise UserError(f"{name}: modulated: {modulation.by} is not one range of neurons")
+            self.rows.append((group, modulation, ordered[0], sum(p.count for p in ordered)))
+        return group
+
+    def lay_out(self, world: World) -> None:
+        """The table of modulators, at their reference rates, and the gains."""
+        world.set_array(Gains.value, np.ones(self.count, np.float32))
+        if not self.rows:
+            return
+        table = world.add_table("modulators", [Modulator], len(self.rows))
+        for row, (group, spec, first, count) in enumerate(self.rows):
+            table[Modulator.first][row], table[Modulator.count][row] = first.first, count
+            table[Modulator.decay][row] = np.exp(-1.0 / spec.tau)
+            table[Modulator.per_spike][row] = 1000.0 / (spec.tau * count)
+            table[Modulator.reference][row] = table[Modulator.rate][row] = spec.reference
+            table[Modulator.slope][row], table[Modulator.group][row] = spec.slope, group
+            table[Modulator.lowest][row], table[Modulator.highest][row] = spec.between
 
 
 def sample_pair(rng, spec: Projection, sources: list[Population], target: Population, gain: float):
@@ -443,26 +522,37 @@ def sample_connectome(rng, network: Network, spec: Projection, sources, target: 
             delay.ravel().astype(np.uint8))  # fmt: skip
 
 
-def lay_out(world: World, network: Network, receptor: str, columns: list[np.ndarray]) -> None:
-    """Sort by source, then target; index by (source, part of the target range); make the delay ring."""
-    pre, post, weight, delay, project = columns
+def lay_out(world: World, network: Network, receptor: str, branch: str, columns: list[np.ndarray], slots: int) -> None:
+    """Sort by source, then target; index by (source, part of the target range). The first table makes the ring."""
+    pre, post, weight, delay, project, group = columns
     total = network.neuron_count
     order = np.argsort(pre.astype(np.int64) * total + post, kind="stable")
     pre, post = pre[order], post[order]
-    table = world.add_table(f"synapses_{receptor}", [Synapse, Fanout], pre.size)
+    name = f"synapses_{receptor}_{branch}" if branch else f"synapses_{receptor}"
+    table = world.add_table(name, [Synapse, *([Gained, Branch] if branch else [Fanout])], pre.size)
     table[Synapse.post][:] = post
     table[Synapse.weight][:] = weight[order]
     table[Synapse.delay][:] = delay[order]
-    network.projection_of[receptor] = project[order]
-    network.synapse_count += pre.size
+    network.projection_of[name], network.receptor_of[name] = project[order], receptor
+    network.synapse_count += pre.size if weight.any() else 0
     bounds = world[Threads.bounds]
     key = pre.astype(np.int64) * total + post
     edges = np.arange(total, dtype=np.int64)[:, None] * total + bounds[None, :]
-    table.set_side(Fanout.start, np.searchsorted(key, edges).astype(np.int32))
-    slots = 1 << int(delay.max()).bit_length() if pre.size else 2
+    start = np.searchsorted(key, edges).astype(np.int32)
+    if branch:
+        table[Gained.group][:] = group[order]
+        table.set_side(Branch.start, start)
+        table.set_side(Branch.ring, world.tables[f"synapses_{receptor}"][Fanout.ring])
+        return
+    table.set_side(Fanout.start, start)
     table.set_side(Fanout.ring, np.zeros((slots, total), np.int32))
     table.set_side(Fanout.arrived, world[RECEPTORS[receptor][1]])
     table.set_side(Fanout.saturated, np.zeros(MAX_PARTS, np.int64))
+
+
+def fanout_of(table) -> np.ndarray:
+    """First synapse of (source, part) of a synapse table; shape [neuron_count, parts + 1]."""
+    return table[Fanout.start] if Fanout in table else table[Branch.start]
 
 
 def parameters_of(circuits: list[Circuit], profile: str, overrides: dict, where) -> dict[str, float]:

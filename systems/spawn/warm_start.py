@@ -7,7 +7,7 @@ import numpy as np
 from components.network import Fanout, Synapse
 from components.neuron import Ampa, Membrane, Nmda
 from engine.world import World
-from systems.spawn.network import RECEPTORS, UNIT, Network
+from systems.spawn.network import RECEPTORS, UNIT, Network, fanout_of
 
 PAST = 40  # ticks before the start whose arrivals still stand in the synaptic drives (3 slow-inhibition constants)
 
@@ -26,11 +26,9 @@ def warm_start(world: World, network: Network, profile: str, substeps: int) -> N
     if not chance.any():
         return
     rng = world.streams.generator("warm start")
-    for receptor, (component, _) in RECEPTORS.items():
-        table = world.tables.get(f"synapses_{receptor}")
-        if table is None:
-            continue
-        start, ring, delays = table[Fanout.start], table[Fanout.ring], table[Synapse.delay]
+    for name, receptor in network.receptor_of.items():
+        table, component = world.tables[name], RECEPTORS[receptor][0]
+        start, ring, delays = fanout_of(table), world.tables[f"synapses_{receptor}"][Fanout.ring], table[Synapse.delay]
         slots, total = ring.shape
         history = slots + PAST
         number, when = np.nonzero(rng.random((total, history), dtype=np.float32) < chance[:, None])
@@ -59,7 +57,7 @@ def open_drives(world: World, component, arrival, post, amount, total: int, subs
         row = post[here] - rows.start
         fade = table[component.decay][row].astype(float) ** (substeps * (-arrival[here] - 0.5))
         units = np.bincount(row, amount[here] * fade, minlength=table.row_count)
-        table[component.i][:] = units * table[component.jump] * substeps
+        table[component.i][:] += units * table[component.jump] * substeps
         if component is Ampa and Nmda in table:
             mean = np.bincount(row, amount[here], minlength=table.row_count) / PAST
-            table[Nmda.i][:] = mean * table[Nmda.jump] / (1.0 - table[Nmda.decay])
+            table[Nmda.i][:] += mean * table[Nmda.jump] / (1.0 - table[Nmda.decay])

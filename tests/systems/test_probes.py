@@ -83,7 +83,8 @@ def test_coupling_shares_of_a_hand_worked_network(monkeypatch):
     table[Synapse.weight][:] = [2.0, 4.0]
     local, tract = SimpleNamespace(kind="local"), SimpleNamespace(kind="long_range")
     fake = SimpleNamespace(
-        projections=[local, tract], projection_of={"ampa": np.array([0, 1])}, neuron_count=network.neuron_count,
+        projections=[local, tract], projection_of={"synapses_ampa": np.array([0, 1])},
+        receptor_of={"synapses_ampa": "ampa"}, neuron_count=network.neuron_count,
         background_hz={target.name: 40.0},
         populations=[
             SimpleNamespace(name=target.name, instance="here", count=1, neurons=target.neurons,

@@ -12,7 +12,7 @@ from components.neuron import Adaptation, Ampa, Gaba, GabaSlow, Membrane, Nmda
 from engine.schedule import Runner
 from systems.schedule import TICK
 from systems.spawn import build
-from systems.spawn.network import CIRCUITS, load_circuit
+from systems.spawn.network import CIRCUITS, fanout_of, load_circuit
 
 FILES = sorted(path.stem for path in CIRCUITS.glob("*.yaml"))
 SIGN = {"ampa": 1, "gaba": -1, "gaba_slow": -1}
@@ -47,12 +47,14 @@ class Brain:
         self.world, self.network = sim.world, sim.network
         self.runner = Runner(self.world, [p for p in TICK if p.name in ("deliver", "integrate")], {"tick": 1})
         self.tables = self.world.tables_with([Membrane])
-        self.synapses = {r: self.world.tables[f"synapses_{r}"] for r in SIGN if f"synapses_{r}" in self.world.tables}
+        self.receptor = self.network.receptor_of
+        self.synapses = {name: self.world.tables[name] for name in self.receptor}
         self.pre = {
-            r: np.repeat(np.arange(self.network.neuron_count), np.diff(t[Fanout.start][:, [0, -1]], axis=1)[:, 0])
-            for r, t in self.synapses.items()
+            name: np.repeat(np.arange(self.network.neuron_count), np.diff(fanout_of(t)[:, [0, -1]], axis=1)[:, 0])
+            for name, t in self.synapses.items()
         }
-        self.slots = max(t[Fanout.ring].shape[0] for t in self.synapses.values())
+        self.rings = [t[Fanout.ring] for t in self.synapses.values() if Fanout in t]
+        self.slots = max(ring.shape[0] for ring in self.rings)
         self.world[Inputs.threshold][:] = 1e30
 
     def reset(self) -> None:
@@ -66,8 +68,8 @@ class Brain:
             for column in still:
                 if column.owner in table:
                     table[column][:] = 0
-        for table in self.synapses.values():
-            table[Fanout.ring][:] = 0
+        for ring in self.rings:
+            ring[:] = 0
 
     def find(self, column, neuron: int) -> float:
         """A neuron's value of a column; 0 where its table does not have it."""
@@ -91,8 +93,8 @@ class Brain:
     def between(self, source: int, target: int) -> list[tuple[int, float, str]]:
         """(delay, weight, receptor) of all synapses from source to target."""
         found = []
-        for receptor, table in self.synapses.items():
-            start = table[Fanout.start]
+        for name, table in self.synapses.items():
+            start, receptor = fanout_of(table), self.receptor[name]
             here = slice(start[source, 0], start[source, -1])
             hit = table[Synapse.post][here] == target
             delays, weights = table[Synapse.delay][here][hit], table[Synapse.weight][here][hit]
@@ -111,11 +113,12 @@ def test_a_spike_in_a_moves_b_after_its_delay_and_not_the_reverse(brain, number)
     if projection.gain == 0:
         pytest.skip("its gain is 0 in this profile")
     assert projection.count > 0, f"{projection.name} made no synapse"
-    (receptor,) = [r for r, numbers in brain.network.projection_of.items() if (numbers == number).any()]
-    rows = np.flatnonzero(brain.network.projection_of[receptor] == number)
+    (name,) = [n for n, numbers in brain.network.projection_of.items() if (numbers == number).any()]
+    receptor = brain.receptor[name]
+    rows = np.flatnonzero(brain.network.projection_of[name] == number)
     assert rows.size == projection.count
     for row in rows[[0, rows.size // 2]]:
-        a, b = int(brain.pre[receptor][row]), int(brain.synapses[receptor][Synapse.post][row])
+        a, b = int(brain.pre[name][row]), int(brain.synapses[name][Synapse.post][row])
         joined = brain.between(a, b)
         delay, _, _ = joined[0]
         v = SIGN[receptor] * brain.follow(a, b, delay + 40)
@@ -123,7 +126,7 @@ def test_a_spike_in_a_moves_b_after_its_delay_and_not_the_reverse(brain, number)
         assert v[delay - 1] > 0, "arrives too late, or with the wrong sign"
         assert (v > -1e-4).all() and {r for _, _, r in joined} == {receptor}
         if len(joined) == 1 and not brain.find(Nmda.jump, b):
-            weight = float(brain.synapses[receptor][Synapse.weight][row])
+            weight = float(brain.synapses[name][Synapse.weight][row])
             assert v.max() == pytest.approx(weight, rel=0.05, abs=2**-16)
         if not brain.between(b, a):
             assert not brain.follow(b, a, brain.slots + 2).any(), "the reverse moves too"
@@ -131,12 +134,12 @@ def test_a_spike_in_a_moves_b_after_its_delay_and_not_the_reverse(brain, number)
 
 def test_the_check_above_can_fail(brain):
     """A neuron that is not joined stays put, a changed delay is seen, and so is a changed sign."""
-    row = brain.synapses["ampa"].row_count // 2
-    a, b = int(brain.pre["ampa"][row]), int(brain.synapses["ampa"][Synapse.post][row])
+    row = brain.synapses["synapses_ampa"].row_count // 2
+    a, b = int(brain.pre["synapses_ampa"][row]), int(brain.synapses["synapses_ampa"][Synapse.post][row])
     (delay, _, _), *_ = brain.between(a, b)
     stranger = next(k for k in range(brain.network.neuron_count) if k != a and not brain.between(a, k))
     assert not brain.follow(a, stranger, brain.slots).any()
-    column = brain.synapses["ampa"][Synapse.delay]
+    column = brain.synapses["synapses_ampa"][Synapse.delay]
     kept = column[row]
     column[row] = kept + 1
     try:
@@ -149,16 +152,17 @@ def test_dale_every_population_opens_one_receptor_and_weights_are_never_negative
     acts_on = np.empty(brain.network.neuron_count, dtype="U10")
     for p in brain.network.populations:
         acts_on[p.neurons] = p.cell.acts_on
-    for receptor, table in brain.synapses.items():
-        assert (acts_on[brain.pre[receptor]] == receptor).all()
+    for name, table in brain.synapses.items():
+        ring = brain.synapses[f"synapses_{brain.receptor[name]}"][Fanout.ring]
+        assert (acts_on[brain.pre[name]] == brain.receptor[name]).all()
         assert (table[Synapse.weight] >= 0).all() and np.isfinite(table[Synapse.weight]).all()
-        assert (table[Synapse.delay] >= 1).all() and table[Synapse.delay].max() < table[Fanout.ring].shape[0]
+        assert (table[Synapse.delay] >= 1).all() and table[Synapse.delay].max() < ring.shape[0]
 
 
 def test_every_neuron_with_a_role_is_joined(brain):
     """No population is an island: it senses, projects or receives."""
     touched = np.zeros(brain.network.neuron_count, bool)
-    for receptor, table in brain.synapses.items():
-        touched[brain.pre[receptor]] = touched[table[Synapse.post]] = True
+    for name, table in brain.synapses.items():
+        touched[brain.pre[name]] = touched[table[Synapse.post]] = True
     alone = [p.name for p in brain.network.populations if not touched[p.neurons].any()]
     assert not alone, f"not joined to anything: {alone[:8]}"

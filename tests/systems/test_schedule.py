@@ -11,8 +11,9 @@ from systems.schedule import TICK
 STORED = [
     ("input", "tick", ["timeline"]),
     ("sense", "body step", ["sense_spindles", "sense_tendon_organs", "sense_touch", "sum_drive"]),
-    ("deliver", "tick", ["deliver_spikes", "background_noise"]),
-    ("integrate", "tick", ["lif_integrate", "collect_spikes"]),
+    ("deliver", "tick", ["deliver_modulated", "deliver_spikes", "background_noise"]),
+    ("integrate", "tick", ["low_threshold_burst", "lif_integrate", "collect_spikes"]),
+    ("modulate", "tick", ["modulate"]),
     ("act", "tick", ["muscle_drive"]),
     ("body", "body step", ["physics_step"]),
     ("observe", "block", ["flush_spikes"]),
