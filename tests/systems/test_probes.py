@@ -165,7 +165,7 @@ class World:
         chosen = {"all": np.arange(4), "a": np.arange(2), "b": np.arange(2, 4)}
         self.timeline = SimpleNamespace(targets=SimpleNamespace(neurons=chosen.__getitem__))
 
-    def spike_history(self):
+    def spike_history(self, since=0):
         return self._history
 
     def measure(self) -> dict[str, float]:
