@@ -54,7 +54,8 @@ def peak_rate(ids: np.ndarray, ticks: np.ndarray, neurons: np.ndarray, start: in
     """Highest rate [Hz] of all `neurons` together in any `width` ticks on end within [start, stop)."""
     if stop - start < width:
         return math.nan
-    count = np.bincount(ticks[np.isin(ids, neurons)] - start, minlength=stop - start).cumsum()
+    chosen = np.isin(ids, neurons) & (ticks >= start) & (ticks < stop)
+    count = np.bincount(ticks[chosen] - start, minlength=stop - start).cumsum()
     within = count[width - 1 :].copy()
     within[1:] -= count[:-width]
     return float(within.max()) * 1000.0 / width / len(neurons)
