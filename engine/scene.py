@@ -134,12 +134,21 @@ def find_scene(scene: str | os.PathLike, search: Iterable[str | os.PathLike] = (
             continue
     if os.path.exists(text):
         return Path(text)  # a folder or device: reading it says so
-    if not named or os.sep in text:
+    if not named:
         raise UserError(f"{_short(text)}: no such file")
-    known = sorted(
-        {_name(file, folders) for folder in folders for suffix in SUFFIXES for file in folder.glob("*" + suffix)}
-    )
-    raise UserError(f"no scene named {shown(text)}{_hint(text, known, 'there are')}")
+    known = sorted({_name(file, folders) for folder in folders for file in _scenes(folder.glob)})
+    below = sorted({_name(file, folders) for folder in folders[:1] for file in _scenes(folder.rglob)} - {*known})
+    same = [name for name in below if name.split("/")[-1] == text]
+    near = f', did you mean "{same[0]}"?' if same else _near(text, [*known, *below])
+    if os.sep in text:
+        raise UserError(f"{_short(text)}: no such file{near}")
+    raise UserError(f"no scene named {shown(text)}{near or _hint(text, known, 'there are')}")
+
+
+def _scenes(glob) -> Iterator[Path]:
+    """Files that a folder's `glob` finds and that could be scenes."""
+    for suffix in SUFFIXES:
+        yield from glob("*" + suffix)
 
 
 def _name(path: Path, folders: Sequence[Path]) -> str:
