@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -73,6 +74,7 @@ def work(pipe, scenes: dict) -> None:
             if stop.asked:
                 return
             pipe.send(answer)
+            gc.collect()  # a world holds itself
 
 
 class Workers:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import encephagen
-from tests.test_cli import start, wait_for
+from tests.test_cli import LONG, ROOT, start, wait_for
 
 EXPERIMENT = """\
 title: Eight regions, one driven twice, or not, or without its cells
@@ -119,10 +119,11 @@ def test_a_trial_is_the_run_of_that_seed(done, file):
 
 def test_killed_and_resumed_is_the_same(done, file, tmp_path):
     out = tmp_path / "out"
-    process = start("experiment", str(file), "--out", str(out), "--workers", "2", "--quiet")
+    process = start("experiment", str(file), "--out", str(out), "--workers", "2", "--quiet", start_new_session=True)
     wait_for(lambda: (out / "trials.jsonl").is_file() and len(lines_so_far(out)) >= 3, process)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
+    nobody_is_left(process.pid)
     kept = lines_so_far(out)
     assert 3 <= len(kept) < 18 and not (out / "results.json").exists()
     with (out / "trials.jsonl").open("ab") as trials:
@@ -131,6 +132,26 @@ def test_killed_and_resumed_is_the_same(done, file, tmp_path):
     assert results(out) == results(done) and (out / "summary.md").read_text() == (done / "summary.md").read_text()
     raw = (out / "trials.jsonl").read_bytes().splitlines()
     assert raw[: len(kept)] == kept and len(raw) == 18
+    order = lambda trial: (trial["condition"], trial["seed"])  # noqa: E731
+    assert sorted(untimed(lines(out)), key=order) == sorted(untimed(lines(done)), key=order)
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps to see processes")
+def test_workers_of_a_parent_that_is_gone_end_within_their_trial(tmp_path):
+    """Ten hours of a body alone: nobody waits for its end."""
+    (tmp_path / "long.yaml").write_text(LONG + "experiment: {conditions: {only: {}}, seeds: 2}\n")
+    process = start("experiment", "long.yaml", "--workers", "2", cwd=tmp_path, start_new_session=True)
+    wait_for(lambda: busy(process.pid) >= 2, process)
+    process.kill()
+    process.communicate(timeout=60)
+    nobody_is_left(process.pid)
+
+
+def busy(group: int) -> int:
+    """How many workers of the group have computed for three seconds, their start included."""
+    listed = subprocess.run(["ps", "-wweo", "pgid=,times=,args="], capture_output=True, text=True, check=True).stdout
+    rows = (row.split(maxsplit=2) for row in listed.splitlines())
+    return sum(int(g) == group and int(seconds) >= 3 and "spawn_main" in what for g, seconds, what in rows)
 
 
 def lines_so_far(folder) -> list[bytes]:
@@ -150,12 +171,17 @@ def test_interrupted_it_leaves_a_folder_to_go_on_with(done, file, tmp_path, numb
     stdout, err = process.communicate(timeout=60)
     assert process.returncode == 130 and stdout == "" and len(err.strip().splitlines()) == 1, err
     assert err.startswith("encephagen: interrupted; ") and "--resume" in err
-    limit = time.monotonic() + 10
-    while alive(process.pid):
-        assert time.monotonic() < limit, "a worker is left"
-        time.sleep(0.05)
+    nobody_is_left(process.pid)
     assert sorted(path.name for path in out.iterdir()) == ["config.yaml", "trials.jsonl"]
     assert all(trial in untimed(lines(done)) for trial in untimed(lines(out)))
+
+
+def nobody_is_left(group: int) -> None:
+    """Wait until all processes of the group have ended, ten seconds at most."""
+    limit = time.monotonic() + 10
+    while alive(group):
+        assert time.monotonic() < limit, "a worker is left"
+        time.sleep(0.05)
 
 
 def alive(group: int) -> bool:
@@ -257,6 +283,16 @@ def test_check_builds_every_condition(file, command):
     assert code == 0 and "experiment of 3 conditions, 6 seeds, 3 claims" in out
     code, _, err = command("check", str(file), "--set", "experiment.conditions.lesion.silence=[nobody.*]")
     assert code == 2 and "brain.silence.0" in one_line(err) and err.endswith("(in condition lesion)\n")
+
+
+def test_the_example_in_the_documentation_is_right(tmp_path):
+    from engine.scene import load_scene
+    from systems.spawn.scene_model import Scene, in_condition
+
+    page = (ROOT / "docs" / "experiments.md").read_text()
+    (tmp_path / "a.yaml").write_text(page.split("```yaml")[1].split("```")[0])
+    scene, source = load_scene(tmp_path / "a.yaml", Scene)
+    assert [in_condition(scene, source, c)[0].duration for c in scene.experiment.conditions] == [3000.0] * 3
 
 
 def test_run_passes_the_experiment_over(file, command, tmp_path):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from engine.errors import UserError
-from tools.workers import Trial, Workers
+from tools.workers import GRACE_S, Trial, Workers
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -58,5 +58,5 @@ def test_workers_end_when_they_are_told_to_whatever_they_do():
             break
         processes = list(workers._processes.values())
         started = time.monotonic()
-    assert len(processes) == 2 and time.monotonic() - started < 10
+    assert len(processes) == 2 and time.monotonic() - started < 0.9 * GRACE_S
     assert not any(process.is_alive() for process in processes)
