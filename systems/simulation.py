@@ -108,9 +108,9 @@ class Simulation:
             self.spikes.digest, *(self.world[c][:found] for c in (SpikeLog.ids, SpikeLog.ticks, SpikeLog.substeps))
         ).hex()
 
-    def spike_history(self) -> tuple[np.ndarray, np.ndarray]:
-        """(neuron, tick) of all spikes still in memory, the newest included."""
-        ids, ticks, _ = self.spikes.history()
+    def spike_history(self, since: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """(neuron, tick) of the spikes still in memory, the newest included; those before `since` may be left out."""
+        ids, ticks, _ = self.spikes.history(since)
         found = int(self.world[SpikeLog.count][0]) if self.network else 0
         if not found:
             return ids, ticks

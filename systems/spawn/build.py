@@ -54,7 +54,8 @@ def build_world(scene, source, seed: int, threads: int, strict: bool, calibratio
                 raise source.error(str(error), "brain", "silence", number) from None
     for number, event in enumerate(scene.timeline):
         try:
-            plan.add(actions_of(event, targets))
+            for action in actions_of(event, targets):
+                plan.add(action)
         except UserError as error:
             raise source.error(str(error), "timeline", number) from None
     world.add_object(SpikeObserver())
