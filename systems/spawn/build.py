@@ -88,7 +88,7 @@ def make_network(world: World, scene, source, body) -> net.Network:
     network.background_hz = background_rates(network, brain.profile)
     net.make_background(world, network)
     try:
-        net.make_synapses(world, network, circuits, body, brain.gains)
+        net.make_synapses(world, network, circuits, body, brain.gains, brain.learning)
     except UserError as error:
         raise source.error(str(error), "brain") from None
     for population in network.populations:
