@@ -99,7 +99,7 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
         network.calibrated_gains.update(found.get("gains", {}) if found else {})
     net.make_background(world, network)
     try:
-        net.make_synapses(world, network, [*circuits, *absent], body, brain.gains)
+        net.make_synapses(world, network, [*circuits, *absent], body, brain.gains, brain.learning)
     except UserError as error:
         raise source.error(str(error), "brain") from None
     for population in network.populations:

@@ -165,6 +165,8 @@ class Brain(Part):
     """Populations that never fire, as globs over structure.instance.cell."""
     gains: dict[ProjectionSelector, Gain] = {}
     """Factor on the weights of the projections a glob selects; 0 cuts them."""
+    learning: bool = True
+    """False holds all weights as they are: learning rules do not run."""
 
     @model_validator(mode="after")
     def _each_circuit_once(self):
