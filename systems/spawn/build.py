@@ -74,9 +74,11 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
             except UserError as error:
                 raise source.error(str(error), "brain", key, number) from None
     circuits, absent = loaded.values()
-    if any(cell.per in ("muscle", "patch") for c in circuits for cell in c.cells.values()) and body is None:
-        wanting = next(c.structure for c in circuits if any(x.per in ("muscle", "patch") for x in c.cells.values()))
-        raise source.error(f"{wanting} has a population per muscle or patch; expected a body", "brain", "circuits")
+    bodily = [c for c in circuits if c.needs_body and any(x.per in ("muscle", "patch") for x in c.cells.values())]
+    if bodily and body is None:
+        raise source.error(
+            f"{bodily[0].structure} has a population per muscle or patch; expected a body", "brain", "circuits"
+        )
     parameters = net.parameters_of(
         [*circuits, *absent], brain.profile, brain.parameters, lambda m, k: source.error(m, "brain", "parameters", k)
     )

@@ -280,6 +280,8 @@ class Circuit(Part):
     """Its name in tables and records."""
     title: Text
     """What it is, in a line."""
+    needs_body: bool = True
+    """Whether cells per muscle or patch make a body necessary; if not, they are left out of scenes without one."""
     parameters: dict[Name, ByProfile | NumberOrText] = {}
     """Numbers a scene may override; one value, or one for each profile."""
     groups: dict[Name, Annotated[list[Name], Field(min_length=1, max_length=1000)]] = {}
