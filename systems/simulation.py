@@ -34,14 +34,14 @@ class Simulation:
     """One world with its schedule and clock. Time is counted in ticks of 1 ms; brain and body share them."""
 
     def __init__(self, scene: Scene, source, *, seed: int | None = None, threads: int = 1, strict: bool = True,
-                 timed: bool = False):  # fmt: skip
+                 timed: bool = False, calibrations: dict | None = None):  # fmt: skip
         started = time.perf_counter()
         if not 1 <= threads <= MAX_THREADS:
             raise UserError(f"--threads: expected 1 to {MAX_THREADS}, got {threads}")
         self.scene, self.source = scene, source
         self.seed = scene.seed if seed is None else int(seed)
         self.threads = threads
-        self.world = build_world(scene, source, self.seed, threads, strict)
+        self.world = build_world(scene, source, self.seed, threads, strict, calibrations)
         objects = self.world.objects
         self.network: Network | None = objects.get(Network)
         self.physics: Physics | None = objects.get(Physics)

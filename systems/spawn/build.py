@@ -27,8 +27,11 @@ CALIBRATION = Path(__file__).resolve().parents[2] / "assets" / "circuits" / "cal
 TWITCH_TO_TETANUS = 0.25  # force of one spike of every motor neuron / full force (0.2..0.4; Close 1972, Physiol Rev 52)
 
 
-def build_world(scene, source, seed: int, threads: int, strict: bool) -> World:
-    """Every table, resource and object of the scene's world."""
+def build_world(scene, source, seed: int, threads: int, strict: bool, calibrations: dict | None = None) -> World:
+    """Every table, resource and object of the scene's world.
+
+    `calibrations` (structure -> contents as read_calibration returns them) takes the place of the shipped assets.
+    """
     world = World(seed, threads=threads, strict=strict)
     world.set_array(Now.tick, np.zeros(1, np.int64))
     world.set_array(Substeps.count, np.array([scene.clock.substeps], np.int64))
@@ -38,7 +41,7 @@ def build_world(scene, source, seed: int, threads: int, strict: bool) -> World:
         if scene.body.pose is not None and scene.body.pose not in poses:
             raise source.error(f'expected one of {", ".join(poses)}, got "{scene.body.pose}"', "body", "pose")
         body = load_body(scene.body.model, scene.body.pose)
-    network = make_network(world, scene, source, body) if scene.brain is not None else None
+    network = make_network(world, scene, source, body, calibrations or {}) if scene.brain is not None else None
     targets = Targets(network, body)
     if body is not None:
         attach_body(world, body, network, targets)
@@ -59,36 +62,43 @@ def build_world(scene, source, seed: int, threads: int, strict: bool) -> World:
     return world
 
 
-def make_network(world: World, scene, source, body) -> net.Network:
+def make_network(world: World, scene, source, body, given: dict[str, dict]) -> net.Network:
     """Populations, neurons, background and synapses of the scene's circuits."""
     brain = scene.brain
-    files = []
-    for number, name in enumerate(brain.circuits):
-        try:
-            files.append(net.load_circuit(name))
-        except UserError as error:
-            raise source.error(str(error), "brain", "circuits", number) from None
-    circuits = [circuit for circuit, _ in files]
+    loaded: dict[str, list[net.Circuit]] = {"circuits": [], "stand_ins": []}
+    for key, found in loaded.items():
+        for number, name in enumerate(getattr(brain, key)):
+            try:
+                found.append(net.load_circuit(name)[0])
+            except UserError as error:
+                raise source.error(str(error), "brain", key, number) from None
+    circuits, absent = loaded.values()
     if any(cell.per in ("muscle", "patch") for c in circuits for cell in c.cells.values()) and body is None:
         wanting = next(c.structure for c in circuits if any(x.per in ("muscle", "patch") for x in c.cells.values()))
         raise source.error(f"{wanting} has a population per muscle or patch; expected a body", "brain", "circuits")
     parameters = net.parameters_of(
-        circuits, brain.profile, brain.parameters, lambda m, k: source.error(m, "brain", "parameters", k)
+        [*circuits, *absent], brain.profile, brain.parameters, lambda m, k: source.error(m, "brain", "parameters", k)
     )
     network = net.Network(parameters=parameters, circuits=circuits)
-    if any(cell.per == "region" for c in circuits for cell in c.cells.values()):
+    if any(cell.per == "region" for c in (*circuits, *absent) for cell in c.cells.values()):
         network.connectome = load_connectome(brain.connectome, source.path.parent)
         network.weights = normalised(network.connectome, parameters.get("homotopic", 0.3))
-    network.populations = net.expand(circuits, network.connectome, body)
+    network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile)
+    calibrations = {
+        c.structure: given[c.structure] if c.structure in given else read_calibration(c.structure, brain.profile)
+        for c in circuits
+    }
     world.set_array(Threads.ran, np.zeros(64, np.int64))
-    net.make_neurons(world, network, circuits, scene.clock.substeps)
+    net.make_neurons(world, network, [*circuits, *absent], scene.clock.substeps)
     total, parts = network.neuron_count, world.threads
     bounds = [total * p // parts // 256 * 256 for p in range(parts)] + [total]
     world.set_array(Threads.bounds, np.array(bounds, np.int64))
-    network.background_hz = background_rates(network, brain.profile)
+    network.background_hz = background_rates(network, brain.profile, calibrations)
+    for found in calibrations.values():
+        network.calibrated_gains.update(found.get("gains", {}) if found else {})
     net.make_background(world, network)
     try:
-        net.make_synapses(world, network, circuits, body, brain.gains)
+        net.make_synapses(world, network, [*circuits, *absent], body, brain.gains)
     except UserError as error:
         raise source.error(str(error), "brain") from None
     for population in network.populations:
@@ -100,9 +110,9 @@ def make_network(world: World, scene, source, body) -> net.Network:
     return network
 
 
-def background_rates(network: net.Network, profile: str) -> dict[str, float]:
+def background_rates(network: net.Network, profile: str, calibrations: dict[str, dict | None]) -> dict[str, float]:
     """Background events per second of each population: from its file, or from the profile's calibration asset."""
-    rates, assets = {}, {}
+    rates = {}
     for p in network.populations:
         spec = p.cell.background
         if spec is None:
@@ -110,22 +120,20 @@ def background_rates(network: net.Network, profile: str) -> dict[str, float]:
         if spec.rate != "calibrated":
             rates[p.name] = spec.rate
             continue
-        if p.structure not in assets:
-            assets[p.structure] = read_calibration(p.structure, profile)
-        table = assets[p.structure]
+        if calibrations[p.structure] is None:
+            raise UserError(f"{p.structure}_{profile}.json: no calibration of {p.structure} for profile {profile}; "
+                            "make it with the calibration tool (README)")  # fmt: skip
+        table = calibrations[p.structure]["background_hz"]
         cells = table.get(p.instance) or table.get("*")
-        rates[p.name] = float(cells[p.cell_name]) if cells else 0.0
+        rates[p.name] = float(cells.get(p.cell_name, 0.0)) if cells else 0.0
     return rates
 
 
-def read_calibration(structure: str, profile: str) -> dict[str, dict[str, float]]:
-    """instance -> cell -> events per second; `*` is used for instances that were not calibrated (own connectomes)."""
+def read_calibration(structure: str, profile: str) -> dict | None:
+    """background_hz: instance -> cell -> events per second (`*` for instances that were not calibrated, as of own
+    connectomes); gains: projection -> factor. None if there is no asset."""
     path = CALIBRATION / f"{structure}_{profile}.json"
-    try:
-        return json.loads(path.read_text())["background_hz"]
-    except FileNotFoundError:
-        raise UserError(f"{path.name}: no calibration of {structure} for profile {profile}; "
-                        "make it with the calibration tool (README)") from None  # fmt: skip
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def attach_body(world: World, body, network: net.Network | None, targets: Targets) -> None:

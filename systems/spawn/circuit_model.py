@@ -82,6 +82,12 @@ class Band(Part):
     source: Text
     """Where the numbers come from."""
 
+    @property
+    def aim(self) -> float:
+        """The target rate, or the geometric middle of the band [Hz]; a band that starts at 0 counts from 0.1 Hz."""
+        low, high = self.rate
+        return self.target if self.target is not None else (max(low, min(0.1, high)) * high) ** 0.5
+
 
 class Stimulus(Part):
     """What wakes a structure: current onto some populations, in health checks and calibration."""
@@ -238,6 +244,8 @@ class Projection(Part):
     """From spike to arrival, a range [low, high], or by tract length."""
     scale: Name | list[Name] = []
     """Parameters that multiply psp."""
+    calibrated: bool = False
+    """Whether the calibration may change the gain, so that the target meets its `driven` band."""
     modulated: list[Modulation] = Field([], max_length=8)
     """Gains that multiply the weights as the run goes; several are multiplied."""
     rule: Annotated[Stdp | TaughtDepression, Field(discriminator="kind")] | None = None

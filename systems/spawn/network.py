@@ -41,7 +41,7 @@ from engine.scene import Source, load_scene
 from engine.units import quantity
 from engine.world import World
 from systems.lif_integrate import tick_constants
-from systems.spawn.circuit_model import Cell, Circuit, Modulation, Projection
+from systems.spawn.circuit_model import BackgroundSpec, Cell, Circuit, Modulation, Projection
 from systems.spawn.connectome import Connectome, delays_ms, tau_region_ms
 
 CIRCUITS = Path(__file__).resolve().parents[2] / "assets" / "circuits"
@@ -66,6 +66,7 @@ class Population:
     cell: Cell
     first: int = -1
     scale: float = 1.0  # tau_region / 20 ms
+    stand_in: bool = False  # its structure is absent: the cells fire by chance, for others to hear
 
     @property
     def name(self) -> str:
@@ -121,6 +122,7 @@ class Network:
     weights: np.ndarray | None = None  # normalised, [target, source]
     parameters: dict[str, float] = field(default_factory=dict)
     background_hz: dict[str, float] = field(default_factory=dict)  # by population
+    calibrated_gains: dict[str, float] = field(default_factory=dict)  # by projection
     projection_of: dict[str, np.ndarray] = field(default_factory=dict)  # synapse table -> [synapses] projection number
     receptor_of: dict[str, str] = field(default_factory=dict)  # synapse table -> receptor
 
@@ -167,8 +169,8 @@ def instances_of(per: str, connectome: Connectome | None, body, groups: dict[str
     return ["left", "right"] if per == "side" else ["all"]
 
 
-def expand(circuits: list[Circuit], connectome: Connectome | None, body) -> list[Population]:
-    """All populations, in the order of files, instances and cells."""
+def expand(circuits: list[Circuit], connectome: Connectome | None, body, absent=(), profile="") -> list[Population]:
+    """All populations, in the order of files, instances and cells; then the stand-ins of the `absent` circuits."""
     scale = {}
     if connectome is not None:
         scale = dict(zip(connectome.labels, tau_region_ms(connectome) / 20.0, strict=True))
@@ -181,7 +183,24 @@ def expand(circuits: list[Circuit], connectome: Connectome | None, body) -> list
                     if cell.per == per and chosen(instance, cell.instances):
                         factor = float(scale.get(instance, 1.0)) if per == "region" else 1.0
                         out.append(Population(circuit.structure, instance, name, cell, scale=factor))
+    for circuit in absent:
+        heard = {source for c in (*circuits, *absent) for p in c.projections for source in sources_of(p, c)
+                 if target_of(p, c)[0] in {c.structure for c in circuits}}  # fmt: skip
+        for name, cell in circuit.cells.items():
+            if (circuit.structure, name) in heard and profile in cell.bands:
+                stand_in = stand_in_of(cell, cell.bands[profile].aim)
+                for instance in instances_of(cell.per, connectome, body, circuit.groups):
+                    if chosen(instance, cell.instances):
+                        out.append(Population(circuit.structure, instance, name, stand_in, stand_in=True))
     return out
+
+
+def stand_in_of(cell: Cell, rate_hz: float) -> Cell:
+    """The cell as a source of Poisson spikes that can still be stimulated: every background event fires it."""
+    background = BackgroundSpec(psp=cell.threshold + 10.0, rate=min(rate_hz, 500.0))
+    plain = {"nmda": None, "adaptation": None, "low_threshold": None, "sense": None, "motor": False, "tonic": 0.0}
+    quick = {"tau_m": 10.0, "tau_ampa": 1.0, "reset": 0.0, "refractory": 3.0, "threshold_spread": 0.0}
+    return cell.model_copy(update={"background": background, "regional_tau": False, **plain, **quick})
 
 
 def chosen(instance: str, globs: list[str]) -> bool:
@@ -379,7 +398,7 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
             if unknown := [s for s in scales if s not in network.parameters]:
                 known = ", ".join(network.parameters)
                 raise UserError(f"{name}: scale: no parameter {unknown[0]!r} (there are: {known})")
-            gain = float(np.prod([network.parameters[s] for s in scales]))
+            gain = float(np.prod([network.parameters[s] for s in scales])) * network.calibrated_gains.get(name, 1.0)
             for glob, factor in gains.items():
                 if fnmatch.fnmatchcase(name, glob):
                     used[glob], gain = True, gain * factor
@@ -390,7 +409,7 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
             repeat = sum(p.name == name for p in network.projections)  # not `number`: others must not move this stream
             network.projections.append(JoinedProjection(name, circuit.structure, spec, kind, gain))
             sources = [p for n in names for p in by_cell.get(n, [])]
-            targets = by_cell.get(aim, [])
+            targets = [p for p in by_cell.get(aim, []) if not p.stand_in]
             if not sources or not targets or gain == 0.0:
                 continue
             if mixed := {p.cell.acts_on for p in sources} - {sources[0].cell.acts_on}:

@@ -124,6 +124,8 @@ class Brain(Part):
     """Name of a connectome in assets/connectome, or path of an .npz or .csv of your own."""
     circuits: list[Name] = Field(min_length=1, max_length=100)
     """Names of the YAML files in assets/circuits that make the brain and the cord."""
+    stand_ins: list[Name] = Field([], max_length=100)
+    """Circuits that are absent but heard: cells that project into the others fire by chance at their target rates."""
     parameters: dict[Text, NumberOrText] = {}
     """Circuit parameters to override, e.g. feedforward_inhibition: 2, velocity: 4 m/s."""
     silence: list[Selector] = []
@@ -136,6 +138,9 @@ class Brain(Part):
         for number, circuit in enumerate(self.circuits):
             if circuit in self.circuits[:number]:
                 raise misfit(f"expected each circuit once, got {shown(circuit)} again", "circuits", number)
+        for number, circuit in enumerate(self.stand_ins):
+            if circuit in self.circuits or circuit in self.stand_ins[:number]:
+                raise misfit(f"expected each circuit once, got {shown(circuit)} again", "stand_ins", number)
         return self
 
 
@@ -456,9 +461,10 @@ def _lacking(scene: Scene, body: bool, brain: bool) -> str:
 def check_files(scene: Scene, source: Source, assets: Path = ASSETS) -> None:
     """One-line UserError if a circuit, connectome or body the scene names is not there. Reads no file."""
     if scene.brain is not None:
-        for number, name in enumerate(scene.brain.circuits):
-            if not (assets / "circuits" / f"{name}.yaml").is_file():
-                raise source.error(_no_such("circuit", name, assets / "circuits"), "brain", "circuits", number)
+        for key in ("circuits", "stand_ins"):
+            for number, name in enumerate(getattr(scene.brain, key)):
+                if not (assets / "circuits" / f"{name}.yaml").is_file():
+                    raise source.error(_no_such("circuit", name, assets / "circuits"), "brain", key, number)
         name = scene.brain.connectome
         shipped = [path.stem for path in (assets / "connectome").glob("*.npz")]
         own = [Path(name), source.path.parent / name]

@@ -42,7 +42,7 @@ class Brain:
             f"brain: {{profile: newborn, circuits: [{', '.join(FILES)}]}}\nbody: {{model: newborn}}\n"
         )
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(build, "background_rates", lambda network, profile: {})
+            patch.setattr(build, "background_rates", lambda *_: {})
             sim = load(scene)
         self.world, self.network = sim.world, sim.network
         self.runner = Runner(self.world, [p for p in TICK if p.name in ("deliver", "integrate")], {"tick": 1})
