@@ -24,6 +24,7 @@ from tools.health_measure import (
     cut_overrides,
     expected_of,
     measure,
+    present,
     stimuli_of,
     unjoined,
 )
@@ -58,7 +59,7 @@ def run(args) -> int:
     common.check_outputs({"--json": None if args.json == "-" else args.json}, common.inputs_of(sim, None))
     if args.figures is not None:
         folder_of(args.figures)
-    if args.cut and not any(p.cell.per == "region" for p in network.populations):
+    if args.cut and not any(p.cell.per == "region" for p in present(network)):
         raise UserError(f"--cut: {sim.source.name} has no populations per region")
     scene = str(sim.source.path)
     seeds = [sim.seed + k for k in range(args.seeds)]
@@ -196,7 +197,7 @@ def rows(sim, runs: list[Measured]) -> tuple[list[dict], list[dict]]:
     """(a row per population, problems)."""
     expected, profile = expected_of(sim.network), sim.scene.brain.profile
     out, problems = [], []
-    for k, p in enumerate(sim.network.populations):
+    for k, p in enumerate(present(sim.network)):
         band = p.cell.bands.get(profile)
         rest = {"rate_hz": [float(r.rate[k]) for r in runs]}
         low, high = band.rate if band else (0.0, math.inf)

@@ -42,7 +42,7 @@ class Job:
 
 @dataclass
 class Measured:
-    """Numbers of one run; arrays are [populations] in the network's order."""
+    """Numbers of one run; arrays are [populations] in the order of `present`."""
 
     seed: int
     cut: str | None
@@ -95,12 +95,12 @@ class Trains:
         """Highest mean rate of each population over any window of a second [Hz], looked at every tenth of one."""
         steps = max(1, (self.stop - self.start) // STEP_MS)
         window = min(steps, WINDOW_MS // STEP_MS)
-        of = np.zeros(self.counts.size, np.int64)
+        of = np.full(self.counts.size, -1)
         for k, p in enumerate(populations):
             of[p.neurons] = k
         step = (self.ticks - self.start) // STEP_MS
-        whole = step < steps
-        flat = np.bincount((of[self.ids] * steps + step)[whole], minlength=len(populations) * steps)
+        chosen = (step < steps) & (of[self.ids] >= 0)
+        flat = np.bincount((of[self.ids] * steps + step)[chosen], minlength=len(populations) * steps)
         total = np.cumsum(np.pad(flat.reshape(-1, steps), ((0, 0), (1, 0))), axis=1)
         most = (total[:, window:] - total[:, :-window]).max(axis=1)
         ms = min(window * STEP_MS, self.stop - self.start)
@@ -125,6 +125,11 @@ def regularity(trains: Trains, populations, seed: int) -> tuple[np.ndarray, np.n
 
 
 # what there is to measure -----------------------------------------------------------------------------------------
+
+
+def present(network) -> list:
+    """Populations of the scene's circuits; stand-ins of absent ones are not looked at."""
+    return [p for p in network.populations if not p.stand_in]
 
 
 def stimuli_of(network) -> dict[str, tuple[str, float]]:
@@ -201,7 +206,7 @@ def measure(job: Job, sim=None) -> Measured:
     gains.detach()
     rested = sim.tick
     trains = Trains(*sim.spike_history(), n, rested - job.rest_ms, rested)
-    members = network.populations
+    members = present(network)
     cv, synchrony = regularity(trains, members, job.seed)
     found = Measured(job.seed, job.cut, trains.rates(members), cv, synchrony, trains.peaks(members))
     if any(p.cell.per == "region" for p in members):
@@ -216,7 +221,7 @@ def measure(job: Job, sim=None) -> Measured:
 
 def drive(sim, job: Job, found: Measured) -> None:
     """Each stimulus for a second, from the rested state."""
-    members, n, rested = sim.network.populations, sim.network.neuron_count, sim.tick
+    members, n, rested = present(sim.network), sim.network.neuron_count, sim.tick
     stimuli = stimuli_of(sim.network)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rested.h5"
@@ -273,7 +278,7 @@ def regional(sim, trains: Trains, gains: np.ndarray) -> dict:
 
     profile = sim.scene.brain.profile
     cells: dict[str, list] = {}
-    for p in sim.network.populations:
+    for p in present(sim.network):
         if p.cell.per == "region" and p.cell.acts_on == "ampa":
             cells.setdefault(p.instance, []).append(p)
     rate, target, correlation = [], [], []
@@ -325,6 +330,8 @@ def unjoined(world, network) -> list[tuple[str, str]]:
     elsewhere = joined_elsewhere(network)
     found = []
     for k, p in enumerate(members):
+        if p.stand_in:
+            continue
         key = (p.structure, p.cell_name)
         if not (takes[k] or p.cell.sense or p.cell.no_input or (*key, "input") in elsewhere):
             found.append((p.name, "input"))

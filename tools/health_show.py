@@ -9,7 +9,7 @@ import numpy as np
 from tools import common
 
 MOST = 60  # groups of problems printed; the JSON has all
-SHOWN = 12  # populations of a group that are named
+SHOWN = 4  # populations of a group that are named
 
 
 def show(found: dict) -> None:
@@ -121,16 +121,15 @@ def outside(problems: list[dict]):
     """Populations that are outside; those of one cell type that are so in the same way share a row."""
     alike: dict[tuple, list[dict]] = {}
     for p in problems:
-        structure, _, cell = p["population"].split(".", 1)[0], *p["population"].rsplit(".", 1)
-        alike.setdefault((structure, cell, p["state"], p["expected"]), []).append(p)
-    made = common.table("outside", "population", "state", "Hz", "expected", "source", right=("Hz",))
-    for (_, _, state, expected), found in list(alike.items())[:MOST]:
+        structure, rest = p["population"].split(".", 1)
+        alike.setdefault((structure, rest.rsplit(".", 1)[1], p["state"], p["expected"]), []).append(p)
+    made = common.table("outside (sources: --json)", "cell type", "of", "state", "Hz", "expected", right=("Hz",))
+    for (structure, cell, state, expected), found in list(alike.items())[:MOST]:
         rates = [p["rate_hz"] for p in found if "rate_hz" in p]
         rate = "" if not rates else f"{min(rates):.2f}" + (f" .. {max(rates):.2f}" if len(rates) > 1 else "")
-        names = [p["population"] for p in found]
-        if len(names) > SHOWN:
-            names = [*names[:SHOWN], f"... {len(names)} of this cell type"]
-        made.add_row("\n".join(names), state, rate, expected, found[0].get("source") or "")
+        names = [p["population"].split(".", 1)[1].rsplit(".", 1)[0] for p in found]
+        named = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        made.add_row(f"{structure}.{cell}", named, state.split(".", 1)[-1], rate, expected)
     if len(alike) > MOST:
-        made.add_row(f"... and {len(alike) - MOST} more groups (--json has all)", "", "", "", "")
+        made.add_row(f"... {len(alike) - MOST} more (--json)", "", "", "", "")
     return made
