@@ -159,7 +159,13 @@ def plot(path: Path, title: str, members: list, bands: list[Strip], states: dict
         axes.set_xlim(begin, begin + length)
         below[-1].tick_params(axis="x", labelsize=8)
         below[-1].set_xlabel("time [ms]" if onset < 0 else "time from onset of the stimulus [ms]", fontsize=8)
-    figure.supxlabel(NOTE, x=0.004, ha="left", fontsize=7, color="#555555")
+    figure.supxlabel(
+        NOTE if len(states) > 1 else NOTE.replace("; yellow", "\nyellow"),
+        x=0.004,
+        ha="left",
+        fontsize=7,
+        color="#555555",
+    )
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
