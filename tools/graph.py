@@ -283,7 +283,7 @@ def discs(axes, graph: Graph, at: dict) -> None:
 
 def labelled(axes, node: Node, centre: np.ndarray, size: float, out: np.ndarray) -> None:
     """Name, synapses within and cell types, outside the ring."""
-    lines = wrapped(node.cells, LETTERS[abs(out[0]) < 0.3])
+    lines = wrapped(node.cells, LETTERS[int(abs(out[0]) < 0.3)])
     step = 0.185
     height = 0.24 + step * (1 + len(lines))
     anchor = centre + out * (size + 0.12)
