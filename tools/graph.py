@@ -20,6 +20,7 @@ RING = (5.6, 4.5)  # half axes of the ellipse the discs stand on [inch]
 SIZE = (18.0, 13.6)  # inch
 DISC = (0.34, 0.85)  # smallest and largest radius [inch]
 BEND = 0.16  # sideways swing of an arrow, as a part of its length
+PULL = 0.45  # of arrows towards the centre, past the discs between their ends
 LETTERS, LINES = (28, 52), 9  # of a list of cell types: beside a disc, above or below one
 
 
@@ -206,7 +207,7 @@ def curve(graph: Graph, at: dict, source: str, target: str, excites: bool) -> tu
     aside = np.array([along[1], -along[0]])
     inwards = -(start + end) / 2
     bend = BEND if excites else BEND + 0.13
-    control = (start + end) / 2 + bend * aside + 0.10 * inwards
+    control = (start + end) / 2 + bend * aside + PULL * inwards
     out, back = control - start, control - end
     start = start + out / np.hypot(*out) * radius(graph.nodes[source].neurons, most)
     end = end + back / np.hypot(*back) * (radius(graph.nodes[target].neurons, most) + 0.04)
