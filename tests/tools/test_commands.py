@@ -189,6 +189,7 @@ def test_graphs_count_what_is_built(scenes):
     assert (
         sum(n.within for n in graph.nodes.values()) + sum(e.synapses for e in graph.edges) == sim.network.synapse_count
     )
+    assert all(edge.source != edge.target for edge in graph.edges)
     joined = {(e.source, e.target): e.synapses for e in graph.edges}
     built = {p.name: p.count for p in sim.network.projections}
     assert joined.get(("cortex", "spinal_segments"), 0) == built["spinal_segments:corticospinal"]
