@@ -31,7 +31,7 @@ Path_ = tuple[str | int, ...]  # keys and item numbers from the top of a scene
 class Source:
     """Where a scene came from: its file, the files it extends, the overrides, and the line of every key."""
 
-    name: str  # "newborn" for scenes/newborn.yaml
+    name: str  # "newborn" for scenes/newborn.yaml, "a/b" for scenes/a/b.yaml
     files: tuple[Path, ...]  # the scene's own file first, then what it extends
     overrides: tuple[str, ...]
     root: Node
@@ -68,7 +68,7 @@ def load_scene(
     root = _read_chain(path, folders, files)
     for override in overrides:
         root = _overridden(root, override)
-    source = Source(path.stem, tuple(files), tuple(overrides), root)
+    source = Source(_name(path, folders), tuple(files), tuple(overrides), root)
     return validated(root, model, [_label(file) for file in files]), source
 
 
@@ -134,10 +134,29 @@ def find_scene(scene: str | os.PathLike, search: Iterable[str | os.PathLike] = (
             continue
     if os.path.exists(text):
         return Path(text)  # a folder or device: reading it says so
-    if not named or os.sep in text:
+    if not named:
         raise UserError(f"{_short(text)}: no such file")
-    known = sorted({file.stem for folder in folders for suffix in SUFFIXES for file in folder.glob("*" + suffix)})
-    raise UserError(f"no scene named {shown(text)}{_hint(text, known, 'there are')}")
+    known = sorted({_name(file, folders) for folder in folders for file in _scenes(folder.glob)})
+    below = sorted({_name(file, folders) for folder in folders[:1] for file in _scenes(folder.rglob)} - {*known})
+    same = [name for name in below if name.split("/")[-1] == text]
+    near = f', did you mean "{same[0]}"?' if same else _near(text, [*known, *below])
+    if os.sep in text:
+        raise UserError(f"{_short(text)}: no such file{near}")
+    raise UserError(f"no scene named {shown(text)}{near or _hint(text, known, 'there are')}")
+
+
+def _scenes(glob) -> Iterator[Path]:
+    """Files that a folder's `glob` finds and that could be scenes."""
+    for suffix in SUFFIXES:
+        yield from glob("*" + suffix)
+
+
+def _name(path: Path, folders: Sequence[Path]) -> str:
+    """The bare name of a scene; with its folders if it lies somewhere below the first of the search folders."""
+    try:
+        return path.resolve().relative_to(folders[0].resolve()).with_suffix("").as_posix()
+    except (IndexError, ValueError, OSError):
+        return path.stem
 
 
 def _read_chain(path: Path, folders: list[Path], files: list[Path], seen: tuple[Path, ...] = ()) -> Node:
@@ -211,20 +230,48 @@ def _overridden(root: Node, override: str) -> Node:
     """The tree with one `a.b=c` applied; keys that hold dots are quoted: `brain.gains."cortex.*"=0`."""
     label = f"--set {printable(override)}"
     label = label if len(label) <= 80 else label[:77] + "..."
-    path, position = [], 0
-    while match := _STEP.match(override, position):
-        path.append(match[1] or match[2].strip())
-        position = match.end() + 1
-        if override[match.end() : position] != ".":
-            break
-    if not path or not all(path) or match is None or override[match.end() : position] != "=":
+    path, position = _steps(override)
+    if path is None or override[position - 1 : position] != "=":
         raise UserError(f"{label}: expected KEY=VALUE, as in a.b=c")
     if len(path) > MAX_DEPTH:
         raise UserError(f"{label}: more than {MAX_DEPTH} keys deep")
     if path[0] == "extends":
         raise UserError(f"{label}: extends: can only be set in a file")
     value = parse(override[position:], label, numbered=False)
-    return replaced(root, tuple(path), value or Node(None, label, None, raw=""))
+    return replaced(root, path, value or Node(None, label, None, raw=""))
+
+
+def _steps(text: str) -> tuple[tuple[str, ...] | None, int]:
+    """The keys that begin a text such as `a.b=c` (None if it begins with none) and where what follows them begins."""
+    path, position = [], 0
+    while match := _STEP.match(text, position):
+        path.append(match[1] or match[2].strip())
+        position = match.end() + 1
+        if text[match.end() : position] != ".":
+            break
+    return (tuple(path) if path and all(path) and match is not None else None), position
+
+
+def key_path(text: str) -> tuple[str, ...] | None:
+    """`key_path("timeline.0.at") == ("timeline", "0", "at")`; keys that hold dots are quoted; None if it is no path."""
+    path, position = _steps(text)
+    return path if path is not None and position > len(text) and len(path) <= MAX_DEPTH else None
+
+
+def varied(
+    source: Source, model: type[Model], changes: Iterable[tuple[tuple[str, ...], Node]], without: Sequence[str] = ()
+) -> tuple[Model, Source]:
+    """The scene with a node at each path, and top keys left out; a path that ends in "+" adds the items of a list."""
+    root = Node({key: node for key, node in source.root.value.items() if key not in without}, source.root.file, 1)
+    for path, node in changes:
+        if path[-1] == "+":
+            path, old = path[:-1], root
+            for step in path:
+                old = old.get(step) if old is not None else None
+            node = Node([*(old.value if old is not None and old.value else []), *node.value], node.file, node.line)
+        root = replaced(root, path, node)
+    made = Source(source.name, source.files, source.overrides, root)
+    return validated(root, model, [_label(file) for file in source.files]), made
 
 
 # ------------------------------------------------------------------------------------------------------- wording

@@ -30,7 +30,7 @@ def state_arrays(runner: Runner) -> dict[str, np.ndarray]:
                 if issubclass(column.owner, Resource):
                     places = [("world", world.arrays.get(column))]
                 else:
-                    places = [(t.name, t[column]) for t in world.tables.values() if column.owner in t]
+                    places = [(t.name, t[column]) for t in world.tables_with(system.needed) if column.owner in t]
                 for place, array in places:
                     if array is None:
                         continue

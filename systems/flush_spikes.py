@@ -35,11 +35,16 @@ class SpikeObserver:
         for listener in self.listeners:
             listener(ids, ticks, substeps)
 
-    def history(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(neuron, tick, substep) of the spikes still in memory."""
-        if not self._blocks:
+    def history(self, since: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(neuron, tick, substep) of the spikes still in memory; whole blocks without any from `since` on left out."""
+        found = []
+        for block in reversed(self._blocks):
+            if block[1].size and block[0] <= since:
+                break
+            found.append(block)
+        if not found:
             return np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8)
-        return tuple(np.concatenate([block[k] for block in self._blocks]) for k in (1, 2, 3))
+        return tuple(np.concatenate([block[k] for block in reversed(found)]) for k in (1, 2, 3))
 
     def snapshot(self) -> dict[str, np.ndarray]:
         ids, ticks, substeps = self.history()

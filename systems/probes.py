@@ -19,9 +19,11 @@ from engine.errors import UserError
 from engine.units import quantity
 from systems.spawn.network import fanout_of
 
-UNIT = {"rate_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "", "latency": "ms", "joint_angle": "rad",
-        "joint_range": "rad", "muscle_activation": "", "posture_height": "mm"}  # fmt: skip
+UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "", "latency": "ms",
+        "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm"}  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
+PEAK_MS = 20  # width of the sliding window of a peak rate that names none
+PIECE_MS = 20_000  # a peak in a long window is looked for in pieces, well within the spikes in memory
 KINDS = ("local", "long_range", "other", "background")
 
 
@@ -46,6 +48,17 @@ def isi_cv(ids: np.ndarray, ticks: np.ndarray, neurons: np.ndarray, min_interval
     mean = np.bincount(owner, interval, size)[kept] / count[kept]
     square = np.bincount(owner, interval**2, size)[kept] / count[kept]
     return float(np.mean(np.sqrt(np.maximum(square - mean**2, 0.0)) / mean))
+
+
+def peak_rate(ids: np.ndarray, ticks: np.ndarray, neurons: np.ndarray, start: int, stop: int, width: int) -> float:
+    """Highest rate [Hz] of all `neurons` together in any `width` ticks on end within [start, stop)."""
+    if stop - start < width:
+        return math.nan
+    chosen = np.isin(ids, neurons) & (ticks >= start) & (ticks < stop)
+    count = np.bincount(ticks[chosen] - start, minlength=stop - start).cumsum()
+    within = count[width - 1 :].copy()
+    within[1:] -= count[:-width]
+    return float(within.max()) * 1000.0 / width / len(neurons)
 
 
 def binned(ids: np.ndarray, ticks: np.ndarray, neurons: np.ndarray, bin_ms: float, start: int, stop: int) -> np.ndarray:
@@ -214,7 +227,8 @@ class Probes:
     """Measures what the scene asks for while the simulation runs. Make it after `load_state`, before `run`.
 
     A probe is evaluated when its window has passed, from at most the last minute of spikes; rates and counts of
-    longer windows are exact too (counted from the first sample in the window).
+    longer windows are exact too (counted from the first sample in the window), and so are peaks. A repeated probe is
+    the mean of its windows that have a value.
     """
 
     def __init__(self, sim):
@@ -227,7 +241,8 @@ class Probes:
             self._trace()
         if sim.network:
             self._count()
-        self._pending = [p for p in self.scene.probes if f"value:{p.name}" not in self.memory]
+        self._pieces = {probe.name: self._cut(probe) for probe in self.scene.probes}
+        self._pending = [p for p in self.scene.probes if len(self._measured(p)) < len(self._pieces[p.name])]
         sim.sampler.watchers.append(self._watch)
         self.look()
 
@@ -320,15 +335,39 @@ class Probes:
     def _watch(self, tick: int) -> None:
         self.look()
         for probe in list(self._pending):
-            start, stop = self._window(probe)
-            if stop is not None and tick + 1 >= stop:
-                self._pending.remove(probe)
-                self.memory[f"value:{probe.name}"] = np.float64(self.measure(probe, start, stop))
-            elif tick >= start and f"base:{probe.name}" not in self.memory and probe.measure in COUNTED:
-                self.memory[f"base:{probe.name}"] = np.array([tick + 1, self._counted(self._of[probe.name][1])])
+            self._catch_up(probe, tick)
 
-    def _window(self, probe) -> tuple[int, int | None]:
-        return round(probe.from_), None if probe.to is None else round(probe.to)
+    def _catch_up(self, probe, tick: int) -> None:
+        """Measure the pieces that have passed; note the count of spikes at the start of the one that goes on."""
+        done, pieces, found = self._measured(probe), self._pieces[probe.name], []
+        for number in range(len(done), len(pieces)):
+            _, start, stop = pieces[number]
+            if tick + 1 < stop:
+                if tick >= start and probe.measure in COUNTED and f"base:{probe.name}:{number}" not in self.memory:
+                    counted = self._counted(self._of[probe.name][1])
+                    self.memory[f"base:{probe.name}:{number}"] = np.array([tick + 1, counted])
+                break
+            found.append(self.measure(probe, start, stop, number))
+            self.memory.pop(f"base:{probe.name}:{number}", None)
+        if found:
+            self.memory[f"measured:{probe.name}"] = np.append(done, found)
+            if len(done) + len(found) == len(pieces):
+                self._pending.remove(probe)
+
+    def _measured(self, probe) -> np.ndarray:
+        """Values of the pieces that have passed, in order."""
+        return self.memory.get(f"measured:{probe.name}", np.zeros(0))
+
+    def _cut(self, probe) -> list[tuple[int, int, int]]:
+        """(window, start, stop) of the pieces that a probe is measured in, one after another, in ticks."""
+        pieces = []
+        for number, (start, stop) in enumerate(probe.windows):
+            first, end = round(start), round(self.scene.duration if stop is None else stop)
+            while probe.measure == "peak_hz" and end - first > PIECE_MS + peak_ticks(probe):
+                pieces.append((number, first, first + PIECE_MS + peak_ticks(probe) - 1))
+                first += PIECE_MS
+            pieces.append((number, first, end))
+        return pieces
 
     def detach(self) -> None:
         """Stop looking."""
@@ -357,16 +396,21 @@ class Probes:
 
     def value(self, probe) -> float:
         """The probe's value over its window so far, NaN before the window begins or if it was not observed."""
-        if f"value:{probe.name}" in self.memory:
-            return float(self.memory[f"value:{probe.name}"])
-        start, stop = self._window(probe)
-        stop = self.sim.tick if stop is None else min(stop, self.sim.tick)
-        return self.measure(probe, start, stop) if stop > start else math.nan
+        pieces, values = self._pieces[probe.name], list(self._measured(probe))
+        for number in range(len(values), len(pieces)):
+            _, start, stop = pieces[number]
+            if start >= self.sim.tick:
+                break
+            values.append(self.measure(probe, start, min(stop, self.sim.tick), number))
+        highest: dict[int, float] = {}  # of the pieces of a window; all but peaks have one each
+        for (window, _, _), value in zip(pieces, values, strict=False):
+            if not math.isnan(value):
+                highest[window] = max(value, highest.get(window, -math.inf))
+        return float(np.mean(list(highest.values()))) if highest else math.nan
 
     def reached(self, probe) -> bool:
-        """Whether the probe's window, the end of the scene if it has no other, has passed."""
-        _, stop = self._window(probe)
-        return self.sim.tick >= (round(self.scene.duration) if stop is None else stop)
+        """Whether the probe's last window has passed."""
+        return self.sim.tick >= self._pieces[probe.name][-1][2]
 
     def values(self) -> dict[str, float]:
         return {probe.name: self.value(probe) for probe in self.scene.probes}
@@ -382,8 +426,8 @@ class Probes:
             out.append(Claim(claim.probe, value, low, high, UNIT[probe.measure], passed, claim.source))
         return out
 
-    def measure(self, probe, start: int, stop: int) -> float:
-        """One value over the window [start, stop) in ticks."""
+    def measure(self, probe, start: int, stop: int, number: int = 0) -> float:
+        """One value over the window [start, stop) in ticks, the probe's piece of that number."""
         kind, rows = self._of[probe.name]
         if probe.measure == "latency":
             return self._latency(probe, kind, rows, start, stop)
@@ -397,10 +441,12 @@ class Probes:
                 return float(np.ptp(chosen, axis=0).max())
             return float(chosen.mean()) * (1000.0 if kind == "part" else 1.0)
         if probe.measure in COUNTED:
-            return self._rate_or_count(probe, rows, start, stop)
-        ids, ticks = self.sim.spike_history()
+            return self._rate_or_count(probe, rows, start, stop, f"base:{probe.name}:{number}")
+        ids, ticks = self.sim.spike_history(start)
         inside = (ticks >= start) & (ticks < stop)
         ids, ticks = ids[inside], ticks[inside]
+        if probe.measure == "peak_hz":
+            return peak_rate(ids, ticks, rows, start, stop, peak_ticks(probe))
         if probe.measure == "isi_cv":
             return isi_cv(ids, ticks, rows)
         first = max(start, self.sim.tick - int(self.sim.spikes.keep_ms))
@@ -409,11 +455,11 @@ class Probes:
             return cross_correlation(ids, ticks, rows, self._with[probe.name], width, first, stop)
         return mean_pair_correlation(ids, ticks, [rows], width, first, stop)
 
-    def _rate_or_count(self, probe, rows: np.ndarray, start: int, stop: int) -> float:
+    def _rate_or_count(self, probe, rows: np.ndarray, start: int, stop: int, key: str) -> float:
         oldest = self.sim.tick - int(self.sim.spikes.keep_ms)
-        base = self.memory.get(f"base:{probe.name}")
+        base = self.memory.get(key)
         if start >= oldest:
-            ids, ticks = self.sim.spike_history()
+            ids, ticks = self.sim.spike_history(start)
             wanted = np.zeros(self.sim.network.neuron_count, bool)
             wanted[rows] = True
             count, ms = int((wanted[ids] & (ticks >= start) & (ticks < stop)).sum()), stop - start
@@ -427,7 +473,7 @@ class Probes:
         """Time [ms] from `from` until: the n-th spike, a rate, a change of angle or height, or an activation."""
         dimension, limit = self._threshold[probe.name]
         if kind == "population":
-            ids, ticks = self.sim.spike_history()
+            ids, ticks = self.sim.spike_history(start)
             ticks = ticks[np.isin(ids, rows) & (ticks >= start) & (ticks < stop)]
             if dimension == "rate":
                 count = np.bincount(ticks - start, minlength=1).cumsum()
@@ -449,6 +495,15 @@ class Probes:
 
 
 COUNTED = ("rate_hz", "spike_count")
+
+
+def peak_ticks(probe) -> int:
+    """Width of the window that slides over a peak_hz probe's own."""
+    if probe.bin is not None:
+        return round(probe.bin)
+    return PEAK_MS if probe.to is None else min(PEAK_MS, round(probe.to) - round(probe.from_))
+
+
 DEFAULT_LIMIT = {"angle": 0.05, "part": 10.0, "muscle": 0.1}  # rad, mm, activation: what a latency waits for
 
 

@@ -14,7 +14,9 @@ from systems.physics_step import physics_step
 from systems.sample_record import sample_record
 from systems.sense_muscles import sense_spindles, sense_tendon_organs
 from systems.sense_touch import sense_touch
+from systems.stdp import stdp
 from systems.sum_drive import sum_drive
+from systems.taught_depression import taught_depression
 from systems.timeline import timeline
 
 TICK = (
@@ -25,6 +27,7 @@ TICK = (
     Phase("deliver", "tick", (deliver_modulated, deliver_spikes, background_noise)),  # spike ring -> arrivals
     # arrivals -> v, spikes
     Phase("integrate", "tick", (low_threshold_burst, lif_integrate, collect_spikes)),
+    Phase("learn", "tick", (stdp, taught_depression)),  # spikes, traces -> weights
     Phase("modulate", "tick", (modulate,)),  # filtered spikes -> gains
     Phase("act", "tick", (muscle_drive,)),  # motor-neuron spikes -> activation
     Phase("body", "body step", (physics_step,)),  # activation -> pose, contacts

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.network import SpikeLog
+from components.network import Fanout, SpikeLog, Synapse
 from components.neuron import Membrane
 from engine import snapshot
 from engine.clock import MAX_SPEED, Clock
@@ -23,6 +23,7 @@ from systems.physics_step import Physics
 from systems.sample_record import Sampler
 from systems.schedule import TICK
 from systems.spawn.build import build_world
+from systems.spawn.learning import presynaptic
 from systems.spawn.network import Network
 from systems.spawn.scene_model import SCENES, Scene, check_files
 from systems.timeline import Action, Timeline
@@ -108,9 +109,9 @@ class Simulation:
             self.spikes.digest, *(self.world[c][:found] for c in (SpikeLog.ids, SpikeLog.ticks, SpikeLog.substeps))
         ).hex()
 
-    def spike_history(self) -> tuple[np.ndarray, np.ndarray]:
-        """(neuron, tick) of all spikes still in memory, the newest included."""
-        ids, ticks, _ = self.spikes.history()
+    def spike_history(self, since: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """(neuron, tick) of the spikes still in memory, the newest included; those before `since` may be left out."""
+        ids, ticks, _ = self.spikes.history(since)
         found = int(self.world[SpikeLog.count][0]) if self.network else 0
         if not found:
             return ids, ticks
@@ -149,6 +150,20 @@ class Simulation:
                 whole[at : at + table.row_count] = table[column]
             at += table.row_count
         return whole[wanted]
+
+    def weights(self, glob: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(pre, post, weight [mV]) of all synapses of the projections a glob over `structure:name` selects."""
+        projections = self.network.projections if self.network else []
+        wanted = [k for k, p in enumerate(projections) if fnmatch.fnmatchcase(p.name, glob)]
+        if not wanted:
+            known = ", ".join(dict.fromkeys(p.name for p in projections))
+            raise UserError(f"no projection matches {glob!r} (there are: {known or 'none'})")
+        found = [(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))]
+        for name, numbers in self.network.projection_of.items():
+            table, rows = self.world.tables[name], np.flatnonzero(np.isin(numbers, wanted))
+            if rows.size and (Fanout not in table or table[Synapse.weight].any()):  # else one row that stands for none
+                found.append((presynaptic(table)[rows], table[Synapse.post][rows], table[Synapse.weight][rows]))
+        return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 
     def activation(self, glob: str = "*") -> dict[str, float]:
         """Muscle -> activation 0..1."""
@@ -202,8 +217,11 @@ class Simulation:
         snapshot.save(self.runner, path, {"scene": snapshot.dump_scene(dump(self.scene)), "title": self.scene.title})
 
     def load_state(self, path) -> Simulation:
-        """Continue from a snapshot of the same scene and seed."""
+        """Continue from a snapshot of the same scene and seed; `brain.learning` may differ."""
         saved, here = json.loads(snapshot.attributes(path).get("scene", "{}")), dump(self.scene)
+        for scene in (saved, here):
+            if isinstance(scene.get("brain"), dict):
+                scene["brain"] = {key: value for key, value in scene["brain"].items() if key != "learning"}
         for part in ("brain", "body", "clock"):
             if saved.get(part) != here.get(part):
                 raise UserError(f"{path}: was saved from another scene: its {part} differs")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from bisect import insort
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,8 +55,7 @@ class Timeline:
     def add(self, action: Action) -> None:
         """Queue an action; its target must exist (UserError otherwise)."""
         self.targets.check(action)
-        self.coming.append(action)
-        self.coming.sort(key=lambda a: a.start)
+        insort(self.coming, action, key=lambda a: a.start)
         self.reckon()
 
     def snapshot(self) -> dict[str, np.ndarray]:
@@ -182,8 +182,15 @@ def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, h
                 wrench[targets.part(a.of), :3] += a.value * unit
 
 
-def actions_of(event, targets: Targets, tick_ms: float = 1.0) -> Action:
-    """A scene's event as an action in ticks and SI units."""
+def actions_of(event, targets: Targets, tick_ms: float = 1.0) -> list[Action]:
+    """A scene's event as actions in ticks and SI units: one, or as many as it is repeated."""
+    first = _action(event, targets, tick_ms)
+    later = [round((start - event.at) / tick_ms) for start in event.starts]
+    return [replace(first, start=first.start + t, end=first.end + t if first.end >= 0 else -1) for t in later]
+
+
+def _action(event, targets: Targets, tick_ms: float) -> Action:
+    """The first time that an event happens."""
     start = round(event.at / tick_ms)
 
     def until(verb: str) -> int:

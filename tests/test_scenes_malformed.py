@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine import yaml_lines
 from engine.errors import UserError
 from engine.scene import dump, json_schema, load_scene
-from systems.spawn.scene_model import SCENES, VERBS, Scene, check_files
+from systems.spawn.scene_model import SCENES, VERBS, Scene, check_files, in_condition
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("tests/data/malformed")
@@ -67,7 +67,7 @@ def test_the_error_of_a_deep_scene_comes_even_with_a_short_stack():
 
 # ------------------------------------------------------------------------------------- the model on well-formed scenes
 
-SHIPPED = sorted(file.stem for file in SCENES.glob("*.yaml"))
+SHIPPED = sorted(file.relative_to(SCENES).with_suffix("").as_posix() for file in SCENES.rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -124,6 +124,87 @@ def test_a_scene_that_names_no_such_file_is_one_line(tmp_path):
         with pytest.raises(UserError) as caught:
             check_files(*load_scene("newborn", Scene, [SCENES], [override]), assets=tmp_path)
         assert str(caught.value) == f"--set {override}: {expected}"
+
+
+CONDITIONS = """\
+title: A stimulus, its sham and its lesions
+duration: 1 s
+brain:
+  circuits: [cortex]
+  silence: [cortex.A.*]
+  gains: {"cortex:l4>l23": 2}
+timeline:
+  - {at: 100 ms, last: 10 ms, stimulate: {population: cortex, drive: 5 mV}}
+probes:
+  - {name: rate, measure: rate_hz, of: cortex}
+experiment:
+  conditions:
+    function: {}
+    changed:
+      set:
+        timeline.0.stimulate.drive: 7 mV
+        brain.parameters: {velocity: 3 m/s}
+        'brain.gains."cortex:l4>l23"': 5
+      silence: [cortex.B.*, cortex.C.*]
+      gains: {"cortex:pv>*": 0}
+    wrong:
+"""
+
+
+def conditions(tmp_path, wrong: str = "      {}\n"):
+    path = tmp_path / "conditions.yaml"
+    path.write_text(CONDITIONS + wrong)
+    return load_scene(path, Scene)
+
+
+def test_a_condition_changes_what_it_says_and_nothing_else(tmp_path):
+    scene, source = conditions(tmp_path)
+    plain, _ = in_condition(scene, source, "function")
+    assert plain == scene.model_copy(update={"experiment": None})
+    changed, origin = in_condition(scene, source, "changed")
+    assert changed.timeline[0].stimulate.drive == 7.0 and changed.brain.parameters == {"velocity": "3 m/s"}
+    assert changed.brain.silence == ["cortex.A.*", "cortex.B.*", "cortex.C.*"]
+    assert changed.brain.gains == {"cortex:l4>l23": 5.0, "cortex:pv>*": 0.0}
+    rest = {"timeline": plain.timeline, "brain": plain.brain}
+    assert changed.model_copy(update=rest) == plain
+    lines = [origin.where("brain", "silence", k).split(":")[-1] for k in range(3)]
+    assert lines == ["5", "19", "19"] and origin.where("timeline", 0, "stimulate", "drive").endswith(":16")
+
+
+NOT_THERE = "expected a key of the scene other than extends, experiment, seed, expect"
+OTHER_PROBES = "expected probes of the same names and units in every condition"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ("{timeline.1.at: 1 s}", "22: timeline.1: expected the number of an item, there are 1 items, numbered from 0"),
+        ("\n        clock.tick: 7 N", '23: clock.tick: expected a time, got "7 N"'),
+        ("{timeline.0.stimulate.driv: 7}", '22: timeline.0.stimulate.driv: unknown key, did you mean "drive"?'),
+        ("{duration: 50 ms}", '8: timeline.0.at: expected a time before the end at 50 ms, got "100 ms"'),
+        ("{seed: 5}", f'22: "seed": {NOT_THERE}'),
+        ("{experiment.seeds: 5}", f'22: "experiment.seeds": {NOT_THERE}'),
+        ("{a..b: 5}", '22: "a..b": expected keys as in a.b'),
+        ("{probes.0.name: b}", f"9: probes: {OTHER_PROBES}"),
+        ("{probes.0.measure: isi_cv}", f"9: probes: {OTHER_PROBES}"),
+    ],
+)
+def test_a_wrong_condition_is_one_line_that_names_it(tmp_path, monkeypatch, wrong, expected):
+    monkeypatch.chdir(tmp_path)
+    scene, source = conditions(Path(), f"      set: {wrong}")
+    for act in (lambda: in_condition(scene, source, "wrong"), lambda: check_files(scene, source)):
+        with pytest.raises(UserError) as caught:
+            act()
+        assert str(caught.value) == f"conditions.yaml:{expected} (in condition wrong)"
+
+
+def test_an_experiment_survives_a_dump(tmp_path):
+    scene, _ = conditions(
+        tmp_path, "      set: {brain.gains: null, timeline.0.stimulate: {population: a, drive: 1 mV}}"
+    )
+    (tmp_path / "again.yaml").write_text(yaml.safe_dump(dump(scene)))
+    again, source = load_scene(tmp_path / "again.yaml", Scene)
+    assert again == scene and in_condition(again, source, "changed")[0].brain.silence[2] == "cortex.C.*"
 
 
 def test_the_schema_of_a_scene_documents_every_key():

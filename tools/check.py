@@ -16,7 +16,8 @@ def arguments(parser) -> None:
 
 
 def run(args) -> int:
-    from systems.spawn.scene_model import SCENES, Scene
+    from systems.spawn.scene_model import Scene
+    from tools.list import scenes as shipped
 
     if args.schema:
         import json
@@ -26,7 +27,7 @@ def run(args) -> int:
         json.dump(json_schema(Scene), sys.stdout, indent=2)
         print()
         return 0
-    scenes = args.scene or sorted(path.stem for path in SCENES.glob("*.yaml"))
+    scenes = args.scene or list(shipped())
     wrong = 0
     for scene in scenes:
         args.scene = scene
@@ -44,16 +45,35 @@ def run(args) -> int:
 
 
 def check(args) -> str:
-    """Build the whole world, so that every name is resolved; one line about it."""
-    from systems.probes import Probes
+    """Build the whole world, of every condition too, so that every name is resolved; one line about it."""
+    from systems.simulation import Simulation
+    from systems.spawn.scene_model import in_condition
 
     sim, _ = common.open_simulation(args)
+    resolve(sim)
+    experiment = sim.scene.experiment
+    for name in experiment.conditions if experiment is not None else ():
+        try:
+            resolve(Simulation(*in_condition(sim.scene, sim.source, name), seed=args.seed))
+        except UserError as error:
+            raise UserError(str(error).removesuffix(f" (in condition {name})") + f" (in condition {name})") from None
+    return described(sim)
+
+
+def resolve(sim) -> None:
+    """Every name that only a measurement or a record needs."""
+    from systems.probes import Probes
+
     Probes(sim)
     for number, selector in enumerate(sim.scene.record.voltage_of):
         try:
             sim.timeline.targets.neurons(selector)
         except UserError as error:
             raise sim.source.error(str(error), "record", "voltage_of", number) from None
+
+
+def described(sim) -> str:
+    """One line about a scene that is right."""
     parts = [f"{sim.scene.duration / 1000:g} s"]
     if sim.network is not None:
         parts.append(f"{sim.network.neuron_count:,} neurons in {len(sim.network.populations)} populations, "
@@ -63,4 +83,7 @@ def check(args) -> str:
     for many, what in ((sim.scene.timeline, "events"), (sim.scene.probes, "probes"), (sim.scene.expect, "claims")):
         if many:
             parts.append(f"{len(many)} {what}")
+    if sim.scene.experiment is not None:
+        e = sim.scene.experiment
+        parts.append(f"experiment of {len(e.conditions)} conditions, {e.seeds} seeds, {len(e.claims)} claims")
     return f"{sim.source.name}: ok: {'; '.join(parts)}"

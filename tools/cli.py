@@ -12,6 +12,7 @@ from tools.common import INTERRUPTED, Parser, say
 COMMANDS = {
     "play": "watch a scene",
     "run": "run a scene headless: progress, summary, record, video, snapshot",
+    "experiment": "run scenes under several conditions and seeds, and judge their claims",
     "list": "what there is to run",
     "check": "validate a scene, its circuits and its body",
     "schedule": "the order of a tick, and what it costs",

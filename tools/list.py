@@ -16,11 +16,11 @@ def arguments(parser) -> None:
 
 
 def run(args) -> int:
-    scenes = files(ROOT / "scenes")
+    found = scenes()
     if args.quiet:
-        print("\n".join(path.stem for path in scenes))
+        print("\n".join(found))
         return 0
-    show("scene", ("title", "body", "circuits"), [scene_row(path) for path in scenes])
+    show("scene", ("title", "body", "circuits"), [(name, *scene_row(path)[1:]) for name, path in found.items()])
     assets = ROOT / "assets"
     show("circuit", ("title",), [(p.stem, word(read(p), "title")) for p in files(assets / "circuits")])
     show("body", ("model", "muscles", "poses"), [body_row(path) for path in files(assets / "bodies")])
@@ -30,6 +30,13 @@ def run(args) -> int:
 
 def files(folder: Path) -> list[Path]:
     return sorted(path for suffix in SUFFIXES for path in folder.glob("*" + suffix))
+
+
+def scenes(folder: Path = ROOT / "scenes") -> dict[str, Path]:
+    """Name -> file of every shipped scene, those in folders below after the others: `newborn`, `structures/a`."""
+    found = [path for suffix in SUFFIXES for path in folder.rglob("*" + suffix)]
+    found.sort(key=lambda path: (len(path.relative_to(folder).parts), path))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
 
 
 def read(path: Path, depth: int = 0):

@@ -54,7 +54,8 @@ def build_world(scene, source, seed: int, threads: int, strict: bool, calibratio
                 raise source.error(str(error), "brain", "silence", number) from None
     for number, event in enumerate(scene.timeline):
         try:
-            plan.add(actions_of(event, targets))
+            for action in actions_of(event, targets):
+                plan.add(action)
         except UserError as error:
             raise source.error(str(error), "timeline", number) from None
     world.add_object(SpikeObserver())
@@ -98,7 +99,7 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
         network.calibrated_gains.update(found.get("gains", {}) if found else {})
     net.make_background(world, network)
     try:
-        net.make_synapses(world, network, [*circuits, *absent], body, brain.gains)
+        net.make_synapses(world, network, [*circuits, *absent], body, brain.gains, brain.learning)
     except UserError as error:
         raise source.error(str(error), "brain") from None
     for population in network.populations:

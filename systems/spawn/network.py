@@ -43,6 +43,7 @@ from engine.world import World
 from systems.lif_integrate import tick_constants
 from systems.spawn.circuit_model import BackgroundSpec, Cell, Circuit, Modulation, Projection
 from systems.spawn.connectome import Connectome, delays_ms, tau_region_ms
+from systems.spawn.learning import components_of, make_rules
 
 CIRCUITS = Path(__file__).resolve().parents[2] / "assets" / "circuits"
 MAX_PARTS = 64  # as many threads as a world may have
@@ -106,6 +107,7 @@ class JoinedProjection:
     gain: float
     first: int = 0
     count: int = 0
+    clipped: int = 0  # weights that a learning rule's bound cut down at build
 
 
 @dataclass
@@ -380,8 +382,9 @@ def sample_weights(rng: np.random.Generator, spec: Projection, psp: float, shape
     return w.astype(np.float32)
 
 
-def make_synapses(world: World, network: Network, circuits: list[Circuit], body, gains: dict[str, float]) -> None:
-    """Sample every projection and lay the synapses out source-major, one table per receptor."""
+def make_synapses(world: World, network: Network, circuits: list[Circuit], body, gains: dict[str, float],
+                  learning: bool = True) -> None:  # fmt: skip
+    """Sample every projection and lay the synapses out source-major, one table per receptor and one per rule."""
     by_cell: dict[tuple[str, str], list[Population]] = {}
     for population in network.populations:
         by_cell.setdefault((population.structure, population.cell_name), []).append(population)
@@ -416,7 +419,9 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
                 raise UserError(f"{name}: expected sources that act on one receptor, got {mixed} beside "
                                 f"{sources[0].cell.acts_on}")  # fmt: skip
             group = groups.of(name, spec)
-            branch = spec.rule.kind if spec.rule else "modulated" if group else ""
+            branch = "modulated" if group else ""
+            if spec.rule:  # a table of its own
+                branch = f"{spec.rule.kind}_{name}" + (f"_{repeat}" if repeat else "")
             rng = world.streams.generator(f"synapses/{name}/{repeat}")
             for target in targets:
                 if spec.relation == "connectome":
@@ -443,6 +448,7 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
         for branch, columns in whole.items():
             lay_out(world, network, receptor, branch, columns, slots)
     groups.lay_out(world)
+    make_rules(world, network, learning)
 
 
 class Groups:
@@ -548,7 +554,9 @@ def lay_out(world: World, network: Network, receptor: str, branch: str, columns:
     order = np.argsort(pre.astype(np.int64) * total + post, kind="stable")
     pre, post = pre[order], post[order]
     name = f"synapses_{receptor}_{branch}" if branch else f"synapses_{receptor}"
-    table = world.add_table(name, [Synapse, *([Gained, Branch] if branch else [Fanout])], pre.size)
+    rule = network.projections[int(project[0])].spec.rule if branch else None
+    components = [Gained, Branch, *(components_of(rule) if rule else [])] if branch else [Fanout]
+    table = world.add_table(name, [Synapse, *components], pre.size)
     table[Synapse.post][:] = post
     table[Synapse.weight][:] = weight[order]
     table[Synapse.delay][:] = delay[order]

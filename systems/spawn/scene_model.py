@@ -21,8 +21,22 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 
 from engine.errors import UserError
-from engine.scene import Source, misfit
-from engine.units import Angle, Force, Length, Potential, Time, Torque, bounded, non_negative, positive, quantity, shown
+from engine.scene import Source, key_path, misfit, varied
+from engine.units import (
+    DIMENSIONS,
+    Angle,
+    Force,
+    Fraction,
+    Length,
+    Potential,
+    Time,
+    Torque,
+    bounded,
+    non_negative,
+    positive,
+    quantity,
+    shown,
+)
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SCENES = Path(__file__).resolve().parents[2] / "scenes"
@@ -44,9 +58,12 @@ Name = _word("a name of letters, digits and _ . -", r"[A-Za-z0-9][A-Za-z0-9_.-]*
 Selector = _word("a name or a glob like structure.*.cell", r"[A-Za-z0-9_.*?\[\]!-]+")
 ProjectionSelector = _word("the name of a projection or a glob", r"[A-Za-z0-9_.*?\[\]!>:/+-]+")
 Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+Gain = Annotated[float, Field(ge=0, le=1e6)]
+MAX_EVENTS = 10_000  # in a timeline, repeats counted
 
 Measure = Literal[
     "rate_hz",
+    "peak_hz",
     "isi_cv",
     "correlation",
     "spike_count",
@@ -58,6 +75,7 @@ Measure = Literal[
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
+    "peak_hz": "rate",
     "isi_cv": None,
     "correlation": None,
     "spike_count": None,
@@ -67,7 +85,7 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "muscle_activation": "fraction",
     "posture_height": "length",
 }
-BRAIN_MEASURES = ("rate_hz", "isi_cv", "correlation", "spike_count")
+BRAIN_MEASURES = ("rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count")
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height")
 
 
@@ -90,6 +108,21 @@ class _NumberOrText:
 
 
 NumberOrText = Annotated[float | int | str, _NumberOrText]
+
+
+class _Anything:
+    """Any value a file can hold, taken as it is; what it is put into judges it."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any):
+        return core_schema.any_schema()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {}
+
+
+Anything = Annotated[Any, _Anything]
 
 
 class Part(BaseModel):
@@ -130,8 +163,10 @@ class Brain(Part):
     """Circuit parameters to override, e.g. feedforward_inhibition: 2, velocity: 4 m/s."""
     silence: list[Selector] = []
     """Populations that never fire, as globs over structure.instance.cell."""
-    gains: dict[ProjectionSelector, Annotated[float, Field(ge=0, le=1e6)]] = {}
+    gains: dict[ProjectionSelector, Gain] = {}
     """Factor on the weights of the projections a glob selects; 0 cuts them."""
+    learning: bool = True
+    """False holds all weights as they are: learning rules do not run."""
 
     @model_validator(mode="after")
     def _each_circuit_once(self):
@@ -234,6 +269,15 @@ class Restore(Part):
     """Populations, as a glob over structure.instance.cell."""
 
 
+class Repeat(Part):
+    """Again and again, at equal intervals."""
+
+    every: positive(Time)
+    """From the beginning of one to the beginning of the next."""
+    times: int = Field(ge=1, le=MAX_EVENTS)
+    """How often in all."""
+
+
 class Event(Part):
     """Something that happens: a time and exactly one verb."""
 
@@ -241,6 +285,8 @@ class Event(Part):
     """When it begins, from the start of the scene."""
     last: positive(Time) | None = None
     """How long it lasts; without it touch, push, stimulate and silence stay, and a tap is one short blow."""
+    repeat: Repeat | None = None
+    """Let it happen several times, first `at`."""
     touch: Touch | None = None
     """Press on a patch of skin."""
     tap: Tap | None = None
@@ -265,7 +311,19 @@ class Event(Part):
             raise misfit(f"expected one verb, got {' and '.join(given)}", given[1])
         if self.last is not None and given[0] in ("drop", "restore"):
             raise misfit(f"expected no duration, {given[0]} happens at once", "last")
+        if self.repeat is not None:
+            if self.last is None and given[0] in STAYING:
+                raise misfit(f"needs `last`: a {given[0]} without an end cannot begin again", "repeat")
+            if self.last is not None and self.repeat.every < self.last:
+                raise misfit(f"expected at least {self.last:g} ms, which it lasts", "repeat", "every")
         return self
+
+    @property
+    def starts(self) -> list[float]:
+        """When it begins [ms], each time."""
+        if self.repeat is None:
+            return [self.at]
+        return [self.at + number * self.repeat.every for number in range(self.repeat.times)]
 
     @property
     def verb(self) -> str:
@@ -281,6 +339,7 @@ class Event(Part):
 BODY_VERBS = ("touch", "tap", "push", "drop")
 BRAIN_VERBS = ("stimulate", "silence", "restore")
 VERBS = BODY_VERBS + BRAIN_VERBS
+STAYING = ("touch", "push", "stimulate", "silence")  # verbs that stay in force without a duration
 
 
 class Probe(Part):
@@ -299,20 +358,42 @@ class Probe(Part):
     to: positive(Time) | None = None
     """End of the window; the end of the scene if left out."""
     bin: positive(Time) | None = None
-    """For correlation: width of the bins."""
+    """For correlation: width of the bins. For peak_hz: width of the window that slides; 20 ms if left out."""
     threshold: NumberOrText | None = None
     """For latency: what must be passed, a number or a quantity."""
+    repeat: Repeat | None = None
+    """Measure from `from` to `to` several times; the value is the mean of those windows that have one."""
 
     @model_validator(mode="after")
     def _window(self):
         if self.to is not None and self.to <= self.from_:
             raise misfit("expected a time after `from`", "to")
-        for key, value, measure in (("with", self.with_, "correlation"), ("bin", self.bin, "correlation")):
-            if value is not None and self.measure != measure:
-                raise misfit(f"only {measure} takes it, this is {self.measure}", key)
-        if self.threshold is not None and self.measure != "latency":
-            raise misfit(f"only latency takes it, this is {self.measure}", "threshold")
+        for key, value, *measures in (
+            ("with", self.with_, "correlation"),
+            ("bin", self.bin, "correlation", "peak_hz"),
+            ("threshold", self.threshold, "latency"),
+        ):
+            if value is not None and self.measure not in measures:
+                takes = "takes" if len(measures) == 1 else "take"
+                raise misfit(f"only {' and '.join(measures)} {takes} it, this is {self.measure}", key)
+        if self.measure == "peak_hz" and (self.bin or 0.0) > 30_000.0:
+            raise misfit("expected at most 30 s", "bin")
+        if self.measure == "peak_hz" and self.to is not None and (self.bin or 0.0) > self.to - self.from_:
+            raise misfit("expected at most the length of the window", "bin")
+        if self.repeat is not None:
+            if self.to is None:
+                raise misfit("needs `to`, the end of the first window", "repeat")
+            if self.repeat.every < self.to - self.from_:
+                raise misfit("expected at least the length of the window", "repeat", "every")
         return self
+
+    @property
+    def windows(self) -> list[tuple[float, float | None]]:
+        """(from, to) [ms] of each time it is measured; None is the end of the scene."""
+        if self.repeat is None or self.to is None:
+            return [(self.from_, self.to)]
+        steps = (number * self.repeat.every for number in range(self.repeat.times))
+        return [(self.from_ + step, self.to + step) for step in steps]
 
 
 class Expectation(Part):
@@ -335,6 +416,124 @@ class Expectation(Part):
         """Whether a value of the probe [base unit] holds the claim; NaN never does."""
         low, high = self._bounds
         return low <= value <= high
+
+
+class Condition(Part):
+    """What one arm of an experiment changes in the scene; nothing at all is the scene as it stands."""
+
+    set: dict[Text, Anything] = {}
+    """Keys of this scene and what they are instead, as in --set: `timeline.0.stimulate.drive: 0.001 mV`."""
+    silence: list[Selector] = []
+    """Populations that never fire here, in addition to the scene's own."""
+    gains: dict[ProjectionSelector, Gain] = {}
+    """Factors on the weights of the projections a glob selects, in addition to the scene's own."""
+
+
+class Outcome(Part):
+    """A number for each trial, from its probes: `probe`, `probe - minus`, either of them divided by `over`; or `index`.
+
+    Each may name a probe, or an outcome further up.
+    """
+
+    name: Name
+    """What claims and results call it."""
+    probe: Name | None = None
+    """Whose value it is."""
+    minus: Name | None = None
+    """Whose value is taken from it."""
+    over: Name | None = None
+    """Whose value it is then divided by; none where that is 0."""
+    index: list[Name] | None = Field(None, min_length=2, max_length=2)
+    """Of two values a and b their contrast (a - b) / (a + b), from -1 to 1; 0 where both are 0."""
+
+    @model_validator(mode="after")
+    def _one_form(self):
+        if (self.probe is None) == (self.index is None):
+            raise misfit(f"expected either probe or index, got {'neither' if self.probe is None else 'both'}")
+        for key, value in (("minus", self.minus), ("over", self.over)):
+            if value is not None and self.probe is None:
+                raise misfit("goes with probe, not with index", key)
+        return self
+
+    @property
+    def operands(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """(key, name) of every value it is made of."""
+        if self.index is not None:
+            return [(("index", number), name) for number, name in enumerate(self.index)]
+        named = (("probe", self.probe), ("minus", self.minus), ("over", self.over))
+        return [((key,), name) for key, name in named if name is not None]
+
+    def value(self, values: dict[str, float]) -> float:
+        """The number, from the values [base units] of what it names; NaN where one of them is, or `over` is 0."""
+        if self.index is not None:
+            a, b = (values[name] for name in self.index)
+            return 0.0 if a == 0.0 and b == 0.0 else (a - b) / (a + b) if a + b != 0.0 else math.nan
+        value = values[self.probe] - (values[self.minus] if self.minus is not None else 0.0)
+        if self.over is None:
+            return value
+        return value / values[self.over] if values[self.over] != 0.0 else math.nan
+
+
+class ExperimentClaim(Part):
+    """What an experiment claims of an outcome: its range in a condition, or that it is greater in one than another."""
+
+    outcome: Name
+    """An outcome of this experiment, or a probe."""
+    in_: Name | None = Field(None, alias="in")
+    """The condition in which the outcome lies `between`."""
+    between: list[NumberOrText | None] | None = Field(None, min_length=2, max_length=2)
+    """Lowest and highest value, in the outcome's unit; null leaves that side open."""
+    greater: list[Name] | None = Field(None, min_length=2, max_length=2)
+    """Two conditions; in the first the outcome is greater, on average over seeds (paired permutation test with FDR)."""
+    share: bounded(Fraction, gt="0", le="1") = 0.9
+    """Of all seeds, how many must lie `between`; for `greater`, how many must have a value in both conditions."""
+    source: Text | None = None
+    """Where the claim comes from."""
+    _bounds: tuple[float, float] = PrivateAttr((-math.inf, math.inf))
+
+    @model_validator(mode="after")
+    def _one_form(self):
+        if (self.between is None) == (self.greater is None):
+            raise misfit(f"expected either between or greater, got {'neither' if self.between is None else 'both'}")
+        if self.between is not None and self.in_ is None:
+            raise misfit("needs `in`, the condition it holds in", "between")
+        if self.greater is not None and self.in_ is not None:
+            raise misfit("goes with between, not with greater", "in")
+        if self.greater is not None and self.greater[0] == self.greater[1]:
+            raise misfit(f"expected two conditions, got {shown(self.greater[0])} twice", "greater", 1)
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest value in the base unit of the outcome's dimension; open is infinite."""
+        return self._bounds
+
+    @property
+    def conditions(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """(key, name) of every condition it is about."""
+        if self.greater is not None:
+            return [(("greater", number), name) for number, name in enumerate(self.greater)]
+        return [(("in",), self.in_)]
+
+    def holds(self, value: float) -> bool:
+        """Whether one seed's value [base unit] lies in the range; NaN never does."""
+        low, high = self._bounds
+        return low <= value <= high
+
+
+class Experiment(Part):
+    """The scene as an experiment: the same seeds under several conditions (docs/experiments.md)."""
+
+    seeds: int = Field(20, ge=1, le=10_000)
+    """How many; each is run in every condition."""
+    first_seed: int = Field(1001, ge=0, lt=2**62)
+    """Seeds count up from here; not from 1, so that they are none of those a scene was tuned on."""
+    conditions: dict[Name, Condition] = Field(min_length=1, max_length=100)
+    """What is compared, by name; the first is the function, the others its controls."""
+    outcomes: list[Outcome] = Field([], max_length=1_000)
+    """Numbers made of probes; every probe is an outcome by its own name too."""
+    claims: list[ExperimentClaim] = Field([], max_length=1_000)
+    """What must hold; one that does not makes the exit code 1."""
 
 
 class Record(Part):
@@ -376,12 +575,14 @@ class Scene(Part):
     """Neurons; none if left out."""
     body: Body | None = None
     """Body; none if left out."""
-    timeline: list[Event] = Field([], max_length=10_000)
+    timeline: list[Event] = Field([], max_length=MAX_EVENTS)
     """What happens when."""
     probes: list[Probe] = Field([], max_length=1_000)
     """What is measured."""
     expect: list[Expectation] = Field([], max_length=1_000)
     """What the scene claims."""
+    experiment: Experiment | None = None
+    """Conditions, seeds and claims of `encephagen experiment`; other commands pass it over."""
     record: Record = Record()
     """What is kept."""
     view: View = View()
@@ -395,18 +596,36 @@ class Scene(Part):
         for number, event in enumerate(self.timeline):
             if event.at >= self.duration:
                 raise misfit(f"expected a time before the end at {self.duration:g} ms", "timeline", number, "at")
+            self._check_repeat(event.repeat, event.starts[-1], True, "timeline", number)
             lacking = _lacking(self, event.verb in BODY_VERBS, event.verb in BRAIN_VERBS)
             if lacking:
                 raise misfit(f"needs a {lacking}, this scene has none", "timeline", number, event.verb)
+        if sum(len(event.starts) for event in self.timeline) > MAX_EVENTS:
+            raise misfit(f"more than {MAX_EVENTS:,} events once repeats are counted", "timeline")
         self._check_probes()
         self._check_claims()
+        if self.experiment is not None:
+            self._check_experiment(self.experiment)
         return self
+
+    def _check_repeat(self, repeat: Repeat | None, last: float, before: bool, *path: str | int) -> None:
+        """The last of several must lie before the end of the scene, or at it at the latest."""
+        if repeat is not None and (last >= self.duration if before else last > self.duration):
+            text = f"expected the last one before the end at {self.duration:g} ms, got {last:g} ms"
+            raise misfit(text, *path, "repeat", "times")
 
     def _check_ticks(self) -> None:
         """Times the loop acts on are whole ticks."""
         times = [(("duration",), self.duration), (("record", "every"), self.record.every)]
         for number, event in enumerate(self.timeline):
             times += [(("timeline", number, "at"), event.at), (("timeline", number, "last"), event.last)]
+            if event.repeat is not None:
+                times.append((("timeline", number, "repeat", "every"), event.repeat.every))
+        for number, probe in enumerate(self.probes):
+            if probe.repeat is not None:
+                times.append((("probes", number, "repeat", "every"), probe.repeat.every))
+            if probe.measure == "peak_hz":
+                times.append((("probes", number, "bin"), probe.bin))
         for path, time in times:
             if time is not None and not (time / self.clock.tick).is_integer():
                 raise misfit(f"expected a whole number of ticks of {self.clock.tick:g} ms, got {time:g} ms", *path)
@@ -422,24 +641,80 @@ class Scene(Part):
             for key, time in (("from", probe.from_), ("to", probe.to)):
                 if time is not None and (time >= self.duration if key == "from" else time > self.duration):
                     raise misfit(f"expected a time before the end at {self.duration:g} ms", "probes", number, key)
+            self._check_repeat(probe.repeat, probe.windows[-1][1] or 0.0, False, "probes", number)
 
     def _check_claims(self) -> None:
         """Claims name a probe and are written in its unit; their bounds are converted here."""
         measures = {probe.name: probe.measure for probe in self.probes}
         for number, claim in enumerate(self.expect):
             if claim.probe not in measures:
-                known = f" (there are: {', '.join(list(measures)[:12])})" if measures else " (there are none)"
-                raise misfit(f"no probe named {shown(claim.probe)}{known}", "expect", number, "probe")
-            bounds = []
-            for side, text in enumerate(claim.between):
-                try:
-                    bounds.append(_bound(text, DIMENSION_OF[measures[claim.probe]], (-math.inf, math.inf)[side]))
-                except UserError as error:
-                    raise misfit(str(error), "expect", number, "between", side) from None
-            if bounds[0] > bounds[1] or bounds == [-math.inf, math.inf]:
-                got = " to ".join(shown(text) for text in claim.between)
-                raise misfit(f"expected a lowest and a highest value, got {got}", "expect", number, "between")
-            claim._bounds = (bounds[0], bounds[1])
+                there = _there_are(list(measures))
+                raise misfit(f"no probe named {shown(claim.probe)}{there}", "expect", number, "probe")
+            claim._bounds = _bounds(claim.between, DIMENSION_OF[measures[claim.probe]], "expect", number, "between")
+
+    @property
+    def outcome_dimensions(self) -> dict[str, str | None]:
+        """Name -> dimension of every probe and of every outcome of the experiment; None: a plain number."""
+        found = {probe.name: DIMENSION_OF[probe.measure] for probe in self.probes}
+        for outcome in self.experiment.outcomes if self.experiment is not None else []:
+            plain = outcome.index is not None or outcome.over is not None
+            found[outcome.name] = None if plain else found.get(outcome.probe)
+        return found
+
+    def _check_experiment(self, experiment: Experiment) -> None:
+        """Outcomes and claims name what there is, in units that fit; bounds are converted here."""
+        for name, condition in experiment.conditions.items():
+            for key, given in (("silence", condition.silence), ("gains", condition.gains)):
+                if given and self.brain is None:
+                    raise misfit("needs a brain, this scene has none", "experiment", "conditions", name, key)
+        dimensions = self.outcome_dimensions
+        known = [probe.name for probe in self.probes]
+        for number, outcome in enumerate(experiment.outcomes):
+            place = ("experiment", "outcomes", number)
+            for key, name in outcome.operands:
+                if name not in known:
+                    raise misfit(f"no probe or outcome above named {shown(name)}{_there_are(known)}", *place, *key)
+                if dimensions[name] != dimensions[outcome.operands[0][1]]:
+                    first, here = (_noun(dimensions[n]) for n in (outcome.operands[0][1], name))
+                    raise misfit(f"{shown(name)} is {here}, {shown(outcome.operands[0][1])} is {first}", *place, *key)
+            if outcome.name in known:
+                raise misfit(f"the name {shown(outcome.name)} is taken", *place, "name")
+            known.append(outcome.name)
+        for number, claim in enumerate(experiment.claims):
+            place = ("experiment", "claims", number)
+            if claim.outcome not in known:
+                raise misfit(f"no outcome or probe named {shown(claim.outcome)}{_there_are(known)}", *place, "outcome")
+            for key, name in claim.conditions:
+                if name not in experiment.conditions:
+                    there = _there_are(list(experiment.conditions))
+                    raise misfit(f"no condition named {shown(name)}{there}", *place, *key)
+            if claim.between is not None:
+                claim._bounds = _bounds(claim.between, dimensions[claim.outcome], *place, "between")
+
+
+def _there_are(known: list[str]) -> str:
+    """The names there are, in brackets."""
+    return (
+        f" (there are: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''})" if known else " (there are none)"
+    )
+
+
+def _noun(dimension: str | None) -> str:
+    return "a plain number" if dimension is None else DIMENSIONS[dimension].noun
+
+
+def _bounds(between: list, dimension: str | None, *path: str | int) -> tuple[float, float]:
+    """Lowest and highest value of a claim in base units; a misfit at `path` if they are none."""
+    bounds = []
+    for side, text in enumerate(between):
+        try:
+            bounds.append(_bound(text, dimension, (-math.inf, math.inf)[side]))
+        except UserError as error:
+            raise misfit(str(error), *path, side) from None
+    if bounds[0] > bounds[1] or bounds == [-math.inf, math.inf]:
+        got = " to ".join(shown(text) for text in between)
+        raise misfit(f"expected a lowest and a highest value, got {got}", *path)
+    return bounds[0], bounds[1]
 
 
 def _bound(text: float | int | str | None, dimension: str | None, otherwise: float) -> float:
@@ -458,8 +733,43 @@ def _lacking(scene: Scene, body: bool, brain: bool) -> str:
     return "body" if body and scene.body is None else "brain" if brain and scene.brain is None else ""
 
 
+def in_condition(scene: Scene, source: Source, name: str) -> tuple[Scene, Source]:
+    """The scene as it is in one condition of its experiment; a mistake in the condition is a one-line UserError."""
+    root = source.root
+    own = {key: root.get("experiment").get("conditions").get(name).get(key) for key in ("set", "silence", "gains")}
+    changes = []
+    try:
+        for key, node in (own["set"].value if own["set"] is not None else {}).items():
+            path = key_path(key)
+            if path is None or path[0] in NOT_IN_A_CONDITION:
+                expected = (
+                    f"a key of the scene other than {', '.join(NOT_IN_A_CONDITION)}" if path else "keys as in a.b"
+                )
+                raise UserError(f"{node.where}: {shown(key)}: expected {expected}")
+            changes.append((path, node))
+        if own["silence"] is not None:
+            changes.append((("brain", "silence", "+"), own["silence"]))
+        if own["gains"] is not None:
+            changes += [(("brain", "gains", key), node) for key, node in own["gains"].value.items()]
+        changed, origin = varied(source, Scene, changes, without=("experiment",))
+        dimensions = {probe.name: DIMENSION_OF[probe.measure] for probe in scene.probes}
+        if {probe.name: DIMENSION_OF[probe.measure] for probe in changed.probes} != dimensions:
+            raise origin.error("expected probes of the same names and units in every condition", "probes")
+    except UserError as error:
+        raise UserError(f"{error} (in condition {name})") from None
+    return changed, origin
+
+
+NOT_IN_A_CONDITION = ("extends", "experiment", "seed", "expect")  # the same in all, or of no meaning there
+
+
 def check_files(scene: Scene, source: Source, assets: Path = ASSETS) -> None:
-    """One-line UserError if a circuit, connectome or body the scene names is not there. Reads no file."""
+    """One-line UserError if a circuit, connectome or body the scene names is not there. Reads no file.
+
+    The conditions of an experiment are checked as scenes of their own.
+    """
+    for name in scene.experiment.conditions if scene.experiment is not None else ():
+        check_files(*in_condition(scene, source, name), assets)
     if scene.brain is not None:
         for key in ("circuits", "stand_ins"):
             for number, name in enumerate(getattr(scene.brain, key)):

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine import yaml_lines
 from engine.errors import UserError
-from engine.scene import dump, json_schema, load_scene
+from engine.scene import dump, json_schema, key_path, load_scene, varied
 from engine.units import Time, positive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,6 +122,11 @@ def test_a_bare_name_is_looked_up_in_the_folders(write):
     assert load("first.yaml", search=["scenes"])[0].name == "one"
     assert message("frist", search=["scenes"]) == 'no scene named "frist", did you mean "first"?'
     assert message("zzzzzzz", search=["scenes"]) == 'no scene named "zzzzzzz" (there are: first)'
+    assert message("second", search=["scenes"]) == 'no scene named "second", did you mean "exam/second"?'
+    assert message("exam/secnd", search=["scenes"]) == 'exam/secnd: no such file, did you mean "exam/second"?'
+    assert load("exam/second", search=["scenes"])[1].name == "exam/second"
+    assert load("scenes/exam/second.yaml", search=["scenes"])[1].name == "exam/second"
+    assert load("scenes/exam/second.yaml")[1].name == load("exam/second", search=["x", "scenes"])[1].name == "second"
 
 
 def test_a_path_that_is_no_file_is_one_line(write, tmp_path):
@@ -141,6 +146,60 @@ def test_a_file_that_may_not_be_read_is_one_line(write):
     file = write("a.yaml", "name: x\n")
     Path(file).chmod(0)
     assert message(file) == "a.yaml: cannot be read: Permission denied"
+
+
+# --------------------------------------------------------------------------------------------------- variations
+
+
+def test_key_paths():
+    assert key_path("a.0.b") == ("a", "0", "b") and key_path("a") == ("a",)
+    assert key_path('a."x.*".b') == ("a", "x.*", "b")
+    for text in ("", ".", "a.", ".a", "a..b", "a=1", "a.b=", '"', ".".join("a" * 50)):
+        assert key_path(text) is None, text
+
+
+VARIED = """\
+name: x
+leaf: {size: 1, tags: [a]}
+leaves:
+  - {size: 2}
+free:
+  leaf.size: 5
+  leaves.0.wait: 7
+  "leaves.1.wait": 8
+"""
+
+
+def variation(write, **paths):
+    """The scene with the value that `free` holds under each key put at a path."""
+    _, source = load(write("a.yaml", VARIED))
+    return varied(source, Tree, [(path, source.root.get("free").get(key)) for key, path in paths.items()])
+
+
+def test_a_variation_has_nodes_of_the_file_at_other_paths(write):
+    made, source = variation(write, **{"leaf.size": ("leaf", "size")})
+    assert made.leaf.size == 5 and made.leaf.tags == ["a"] and made.leaves[0].size == 2
+    assert source.where("leaf", "size") == "a.yaml:6" and source.where("leaf", "tags") == "a.yaml:2"
+    _, plain = load("a.yaml")
+    tags = plain.root.get("leaf").get("tags")
+    assert varied(plain, Tree, [(("leaf", "tags", "+"), tags)], without=("free",))[0].leaf.tags == ["a", "a"]
+    assert varied(plain, Tree, [(("leaves", "0", "tags", "+"), tags)])[0].leaves[0].tags == ["a"]
+    assert varied(plain, Tree, [], without=("free",))[0].free == {} and load("a.yaml")[0].free != {}
+
+
+def test_a_wrong_variation_blames_the_line_of_its_value(write):
+    for key, path, expected in (
+        (
+            "leaves.0.wait",
+            ("leaves", "0", "wait"),
+            "a.yaml:7: leaves.0.wait: expected a time with its unit, as in 7 ms",
+        ),
+        ("leaves.1.wait", ("leaves", "1", "wait"), "a.yaml:8: leaves.1: expected the number of an item, there are 1"),
+        ("leaf.size", ("leaf", "syze"), 'a.yaml:6: leaf.syze: unknown key, did you mean "size"?'),
+    ):
+        with pytest.raises(UserError) as caught:
+            variation(write, **{key: path})
+        assert str(caught.value).startswith(expected)
 
 
 # ---------------------------------------------------------------------------------------------------- extends

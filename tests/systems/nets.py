@@ -22,15 +22,16 @@ def cell(**changes) -> dict:
 
 
 def build(cells: dict, projections=(), *, seed: int = 1, threads: int = 1, strict: bool = True, substeps: int = 10,
-          structure: str = "toy"):  # fmt: skip
+          structure: str = "toy", learning: bool = True):  # fmt: skip
     """(world, network, runner) of one structure; populations are called `structure.all.<cell>`."""
     circuit = Circuit.model_validate(
         {"structure": structure, "title": "a test", "cells": cells, "projections": list(projections)}
     )
-    return build_circuits([circuit], seed=seed, threads=threads, strict=strict, substeps=substeps)
+    return build_circuits([circuit], seed=seed, threads=threads, strict=strict, substeps=substeps, learning=learning)
 
 
-def build_circuits(circuits, *, seed: int = 1, threads: int = 1, strict: bool = True, substeps: int = 10, rates=None):
+def build_circuits(circuits, *, seed: int = 1, threads: int = 1, strict: bool = True, substeps: int = 10, rates=None,
+                   learning: bool = True):  # fmt: skip
     """(world, network, runner) of several circuits without connectome or body; `rates`: population -> background Hz."""
     world = World(seed, threads=threads, strict=strict)
     world.set_array(Now.tick, np.zeros(1, np.int64))
@@ -48,7 +49,7 @@ def build_circuits(circuits, *, seed: int = 1, threads: int = 1, strict: bool = 
         else {p.name: p.cell.background.rate for p in network.populations if p.cell.background is not None}
     )
     net.make_background(world, network)
-    net.make_synapses(world, network, circuits, None, {})
+    net.make_synapses(world, network, circuits, None, {}, learning)
     world.add_object(network)
     world.add_object(SpikeObserver(keep_ms=1e9))
     return world, network, Runner(world, TICK, PERIODS)

@@ -183,7 +183,7 @@ class World:
         chosen = {"all": np.arange(4), "a": np.arange(2), "b": np.arange(2, 4)}
         self.timeline = SimpleNamespace(targets=SimpleNamespace(neurons=chosen.__getitem__))
 
-    def spike_history(self):
+    def spike_history(self, since=0):
         return self._history
 
     def measure(self) -> dict[str, float]:
@@ -218,3 +218,133 @@ def test_a_window_that_has_not_passed_is_not_reached():
     found = probes.Probes(world)
     assert [found.reached(p) for p in world.scene.probes] == [True, False, False]
     assert found.value(world.scene.probes[1]) == pytest.approx(1.0)  # so far: one spike of two neurons in half a second
+
+
+# repeated windows, peaks, long runs --------------------------------------------------------------------------------
+
+
+def repeated(**more) -> dict:
+    return probe(**{"from": "100 ms", "to": "200 ms", "repeat": {"every": "300 ms", "times": 3}, **more})
+
+
+def test_a_repeated_probe_is_the_mean_of_its_windows():
+    # windows 100..200, 400..500, 700..800; neurons 0 and 1 are `a`
+    ids, ticks = [0, 1, 2, 0, 1, 0, 0, 1], [150, 199, 150, 200, 400, 499, 650, 800]
+    assert World([repeated()], ids, ticks).measure()["p"] == pytest.approx((2 + 2 + 0) / 3 / 2 / 0.1)
+    assert World([repeated(measure="spike_count")], ids, ticks).measure()["p"] == pytest.approx(4 / 3)
+    # found 50 ms into the first window, at once in the second, not at all in the third
+    assert World([repeated(measure="latency")], ids, ticks).measure()["p"] == pytest.approx(25.0)
+    assert math.isnan(World([repeated(measure="latency", of="b", threshold=2)], ids, ticks).measure()["p"])
+
+
+def test_a_repeated_probe_of_a_run_cut_short_has_the_windows_so_far():
+    ids, ticks = [0, 1, 0], [150, 199, 450]
+    world = World([repeated()], ids, ticks, tick=600)
+    found = probes.Probes(world)
+    assert found.values()["p"] == pytest.approx((2 + 1) / 2 / 2 / 0.1)
+    assert not found.reached(world.scene.probes[0])
+    world.tick = 800
+    assert found.reached(world.scene.probes[0])
+
+
+def test_the_peak_rate_is_that_of_the_fullest_window_that_slides():
+    ids, ticks = [0, 1, 0, 1, 0, 2, 3], [104, 110, 123, 124, 143, 105, 106]
+    peak = {"measure": "peak_hz", "from": "100 ms", "to": "200 ms"}
+    # 20 ms: 104..123 and 124..143 would hold 3 and 2; 110..129 holds 110, 123, 124: 3 spikes of 2 neurons
+    assert World([probe(**peak)], ids, ticks).measure()["p"] == pytest.approx(3 / 2 / 0.02)
+    assert World([probe(**peak, bin="21 ms")], ids, ticks).measure()["p"] == pytest.approx(4 / 2 / 0.021)
+    assert World([probe(**peak, bin="2 ms")], ids, ticks).measure()["p"] == pytest.approx(2 / 2 / 0.002)
+    assert World([probe(**peak, bin="1 ms")], ids, ticks).measure()["p"] == pytest.approx(1 / 2 / 0.001)
+    assert World([probe(**peak, bin="100 ms")], ids, ticks).measure()["p"] == pytest.approx(5 / 2 / 0.1)
+    assert World([probe(**peak, of="b")], ids, ticks).measure()["p"] == pytest.approx(2 / 2 / 0.02)
+    assert World([probe(**peak)], [], []).measure()["p"] == 0.0
+    # the window itself is the width where it is shorter than 20 ms
+    short = {"measure": "peak_hz", "from": "120 ms", "to": "130 ms"}
+    assert World([probe(**short)], ids, ticks).measure()["p"] == pytest.approx(2 / 2 / 0.01)
+
+
+class Running(World):
+    """A stand-in that runs: spikes are flushed every ten ticks to an observer that remembers 100 ms."""
+
+    def __init__(self, spec, ids, ticks):
+        from components.network import SpikeLog
+        from systems.flush_spikes import SpikeObserver
+
+        super().__init__(spec, tick=0)
+        self._all = np.asarray(ids, np.int32), np.asarray(ticks, np.int32)
+        self.spikes = SpikeObserver(keep_ms=100.0)
+        self.world = {SpikeLog.count: np.zeros(2, np.int64), SpikeLog.ids: np.zeros(0, np.int32)}
+
+    def spike_history(self, since=0):
+        return self.spikes.history(since)[:2]
+
+    def run(self, stop: int) -> None:
+        for tick in range(self.tick, stop, 10):
+            self.tick = tick
+            self.sampler(tick)
+            ids, ticks = self._all
+            now = (ticks >= tick) & (ticks < tick + 10)
+            self.spikes.take(ids[now], ticks[now], np.zeros(now.sum(), np.uint8), 0, tick + 10)
+        self.tick = stop
+
+
+LONG = [
+    {"name": "rate", "measure": "rate_hz", "of": "a"},
+    {"name": "halves", "measure": "rate_hz", "of": "a", "to": "400 ms", "repeat": {"every": "500 ms", "times": 2}},
+    {"name": "tenths", "measure": "spike_count", "of": "a", "to": "50 ms", "repeat": {"every": "100 ms", "times": 10}},
+    {"name": "peak", "measure": "peak_hz", "of": "a"},
+    {"name": "peaks", "measure": "peak_hz", "of": "a", "to": "450 ms", "repeat": {"every": "500 ms", "times": 2}},
+    {"name": "onset", "measure": "latency", "of": "b", "to": "50 ms", "repeat": {"every": "100 ms", "times": 10}},
+]
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Pieces of 40 ms, as the observer of `Running` remembers 100 ms."""
+    monkeypatch.setattr(probes, "PIECE_MS", 40)
+
+
+def test_windows_longer_than_the_spikes_in_memory_are_exact(hurried):
+    ids, ticks = poisson(np.random.default_rng(8), 4, 60.0, 1000)
+    whole = World(LONG, ids, ticks).measure()  # remembers everything
+    world = Running(LONG, ids, ticks)
+    found = probes.Probes(world)
+    world.run(1000)
+    assert len(world.spike_history()[0]) < len(ids) / 5
+    peaks = [probes.peak_rate(ids, ticks, np.arange(2), *window, 20) for window in ((0, 450), (500, 950))]
+    assert whole["peaks"] == pytest.approx(np.mean(peaks)) and whole["rate"] == np.isin(ids, [0, 1]).sum() / 2
+    values = found.values()
+    for name in ("tenths", "peak", "peaks", "onset"):
+        assert values[name] == pytest.approx(whole[name]), name
+    for name in ("rate", "halves"):  # counted from the first sample within, so up to ten ticks fewer
+        assert values[name] == pytest.approx(whole[name], rel=0.06), name
+    assert not found._pending or {p.name for p in found._pending} <= {"rate", "peak"}
+
+
+def test_repeated_windows_survive_a_snapshot(hurried):
+    ids, ticks = poisson(np.random.default_rng(9), 4, 60.0, 1000)
+    straight, half, rest = (Running(LONG, ids, ticks) for _ in range(3))
+    expected = probes.Probes(straight)
+    straight.run(1000)
+    probes.Probes(half)
+    half.run(530)
+    rest.sampler.restore({key: np.asarray(value) for key, value in half.sampler.snapshot().items()})
+    rest.spikes.restore(half.spikes.snapshot())
+    rest.tick = 530
+    found = probes.Probes(rest)
+    rest.run(1000)
+    assert found.values() == expected.values()
+
+
+def test_the_history_since_a_tick_is_the_whole_one_from_there_on():
+    from systems.flush_spikes import SpikeObserver
+
+    observer = SpikeObserver()
+    for start, count in ((0, 3), (10, 0), (20, 2), (30, 4)):
+        when = np.arange(start, start + count, dtype=np.int32)
+        until = int(when[-1]) + 1 if count else 0
+        observer.take(np.zeros(count, np.int32), when, np.zeros(count, np.uint8), 0, until)
+    for since in (0, 2, 3, 15, 20, 22, 25, 33, 34):
+        found, all_ = observer.history(since)[1], observer.history()[1]
+        assert found[found >= since].tolist() == all_[all_ >= since].tolist()
+    assert observer.history(25)[1].tolist() == [30, 31, 32, 33] and observer.history(99)[1].size == 0

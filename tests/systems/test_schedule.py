@@ -13,6 +13,7 @@ STORED = [
     ("sense", "body step", ["sense_spindles", "sense_tendon_organs", "sense_touch", "sum_drive"]),
     ("deliver", "tick", ["deliver_modulated", "deliver_spikes", "background_noise"]),
     ("integrate", "tick", ["low_threshold_burst", "lif_integrate", "collect_spikes"]),
+    ("learn", "tick", ["stdp", "taught_depression"]),
     ("modulate", "tick", ["modulate"]),
     ("act", "tick", ["muscle_drive"]),
     ("body", "body step", ["physics_step"]),

@@ -4,6 +4,8 @@ import pytest
 
 from encephagen import load
 from engine.errors import UserError
+from systems.spawn.scene_model import Event
+from systems.timeline import Action, Targets, Timeline, actions_of
 
 QUIET = ["timeline=[]", "probes=[]", "expect=[]"]
 REGION = "cortex.Cuneus_L"
@@ -65,3 +67,50 @@ def test_a_snapshot_fits_its_own_scene_only(lying, tmp_path):
 def test_an_unknown_pose_blames_the_scene(lying):
     with pytest.raises(UserError, match=r'--set body\.pose=flying: body\.pose: expected one of .*got "flying"'):
         load(lying, overrides=["body.pose=flying"])
+
+
+# repeats ---------------------------------------------------------------------------------------------------------
+
+PULSES = (
+    "timeline=[{at: 20 ms, last: 10 ms, repeat: {every: 40 ms, times: 4}, "
+    f"stimulate: {{population: {REGION}.*, drive: 60 mV}}}}]"
+)
+
+
+def test_a_repeated_event_is_an_action_each_time():
+    event = Event.model_validate({"at": "1 s", "last": "20 ms", "repeat": {"every": "100 ms", "times": 3},
+                                  "stimulate": {"population": "a", "drive": "5 mV"}})  # fmt: skip
+    found = actions_of(event, Targets())
+    assert [(a.start, a.end, a.verb, a.of, a.value) for a in found] == [
+        (1000, 1020, "stimulate", "a", 5.0), (1100, 1120, "stimulate", "a", 5.0), (1200, 1220, "stimulate", "a", 5.0)
+    ]  # fmt: skip
+    for event, ends in (({"tap": {"muscle": "m", "torque": "1 N m"}}, [20, 70]),
+                        ({"restore": {"population": "a"}}, [-1, -1])):  # fmt: skip
+        event = Event.model_validate({"at": "0 s", "repeat": {"every": "50 ms", "times": 2}, **event})
+        assert [(a.start, a.end) for a in actions_of(event, Targets())] == [(0, ends[0]), (50, ends[1])]
+
+
+def test_actions_come_in_order_of_time_and_then_as_they_were_added(monkeypatch):
+    plan = Timeline(Targets())
+    monkeypatch.setattr(plan.targets, "check", lambda action: None)
+    for start, of in ((5, "a"), (1, "b"), (5, "c"), (3, "d"), (1, "e")):
+        plan.add(Action(start, -1, "restore", of))
+    assert "".join(a.of for a in plan.coming) == "bedac" and plan.due == 1
+
+
+@pytest.fixture(scope="module")
+def pulsed():
+    return load("stimulate", overrides=[*QUIET[1:], PULSES]).run("200 ms")
+
+
+def test_a_repeated_stimulus_drives_at_its_times_and_not_between(pulsed):
+    driven = [spikes(pulsed, start, start + 12) for start in (20, 60, 100, 140)]
+    between = [spikes(pulsed, start, start + 12) for start in (5, 45, 85, 125, 180)]
+    assert min(driven) > 2 * max(between) and len(pulsed.timeline.past) == 4
+    assert [tick for tick, _ in pulsed.timeline.past] == [20, 60, 100, 140]
+
+
+def test_a_snapshot_between_repeats_goes_on_with_them(pulsed, tmp_path):
+    load("stimulate", overrides=[*QUIET[1:], PULSES]).run("65 ms").save(tmp_path / "a.h5")  # within the second
+    again = load("stimulate", overrides=[*QUIET[1:], PULSES]).load_state(tmp_path / "a.h5")
+    assert again.run("135 ms").spike_hash == pulsed.spike_hash and again.timeline.past == pulsed.timeline.past

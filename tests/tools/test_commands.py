@@ -6,7 +6,7 @@ import pytest
 
 from systems.spawn.scene_model import SCENES
 
-SHIPPED = sorted(path.stem for path in SCENES.glob("*.yaml"))
+SHIPPED = [path.relative_to(SCENES).with_suffix("").as_posix() for path in sorted(SCENES.rglob("*.yaml"))]
 
 
 def test_list_names_every_scene_with_its_title(command):
@@ -16,7 +16,7 @@ def test_list_names_every_scene_with_its_title(command):
         assert any(line.startswith(name + " ") for line in out.splitlines()), name
     assert "Left and right calcarine cortex" in out and "hcp_aal2" in out and "spinal_segments" in out
     code, out, _ = command("list", "--quiet")
-    assert out.split() == SHIPPED
+    assert sorted(out.split()) == sorted(SHIPPED)
 
 
 def test_list_shows_a_broken_scene_instead_of_failing(tmp_path):
@@ -24,6 +24,15 @@ def test_list_shows_a_broken_scene_instead_of_failing(tmp_path):
 
     (tmp_path / "bad.yaml").write_text("title: [")
     assert "cannot be read" in scene_row(tmp_path / "bad.yaml")[1]
+
+
+def test_scenes_in_folders_are_named_by_their_folder(tmp_path):
+    from tools.list import scenes as found
+
+    for name in ("b.yaml", "a/d.yaml", "a/c.yml", "z.yaml", "a/e/f.yaml", "a/notes.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("title: x\n")
+    assert list(found(tmp_path)) == ["b", "z", "a/c", "a/d", "a/e/f"]
 
 
 def test_list_follows_extends(scenes):

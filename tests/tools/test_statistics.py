@@ -1,0 +1,73 @@
+"""Statistics of experiments against hand-worked numbers, enumeration and theory."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from tools import statistics
+from tools.statistics import cohens_dz, described, false_discovery_q, interval, sign_flip_p, smallest_p
+
+
+def test_sign_flips_of_few_pairs_by_hand():
+    assert sign_flip_p(np.array([3.0, 1.0, 4.0, 1.0, 5.0]), "a") == pytest.approx(1 / 16)  # 1/32 on either side
+    assert sign_flip_p(-np.array([3.0, 1.0, 4.0, 1.0, 5.0]), "a") == pytest.approx(1 / 16)
+    # sums of +-1 +-2 +-0.5: 3.5 2.5 0.5 1.5 and the same below zero; two of eight are 2.5 or more
+    assert sign_flip_p(np.array([1.0, 2.0, -0.5]), "a") == pytest.approx(2 * 2 / 8)
+    assert sign_flip_p(np.zeros(8), "a") == 1.0
+    assert sign_flip_p(np.array([2.0]), "a") == sign_flip_p(np.zeros(0), "a") == 1.0
+
+
+def test_drawn_sign_flips_agree_with_all_of_them():
+    """18 pairs: 262,144 patterns enumerated here, 32,768 drawn there."""
+    d = np.random.default_rng(4).normal(0.45, 1.0, 18)
+    every = np.array(list(itertools.product((-1.0, 1.0), repeat=9)))
+    sums = (every @ d[:9])[:, None] + (every @ d[9:])[None, :]
+    expected = np.mean(np.abs(sums) >= abs(d.sum()) - 1e-9)
+    assert 0.001 < expected < 0.5
+    error = math.sqrt(expected / statistics.FLIPS)
+    assert sign_flip_p(d, "a") == pytest.approx(expected, abs=4 * 2 * error)
+    assert sign_flip_p(d, "a") == sign_flip_p(d, "a")
+
+
+@pytest.mark.parametrize("pairs", [2, 5, 6, 15, 20, 40])
+def test_the_smallest_p_is_that_of_pairs_that_all_agree(pairs):
+    assert sign_flip_p(np.arange(pairs) + 1.0, "a") == pytest.approx(smallest_p(pairs))
+
+
+def test_under_no_effect_p_is_uniform():
+    """5 % of experiments without an effect are false alarms: 1,000 of them, 8 pairs each."""
+    rng = np.random.default_rng(5)
+    p = np.array([sign_flip_p(rng.normal(size=8), "a") for _ in range(1000)])
+    assert np.mean(p <= 0.05) == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / 1000))
+
+
+def test_false_discovery_rate_by_hand():
+    # sorted .005 .01 .03 .04 times 4/1 4/2 4/3 4/4: .02 .02 .04 .04
+    assert false_discovery_q([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.02, 0.04, 0.04, 0.02])
+    # .9 * 3/3 = .9; .02 * 3/2 = .03; .015 * 3 = .045, more than the next one's .03
+    assert false_discovery_q([0.9, 0.02, 0.015]) == pytest.approx([0.9, 0.03, 0.03])
+    assert false_discovery_q([]) == [] and false_discovery_q([0.3]) == [0.3]
+
+
+def test_the_interval_is_that_of_theory():
+    x = np.random.default_rng(6).normal(10.0, 2.0, 400)
+    half = 1.96 * x.std(ddof=1) / 20
+    low, high = interval(x, "a")
+    assert (low, high) == pytest.approx((x.mean() - half, x.mean() + half), abs=0.08 * half)
+    assert interval(x, "a") == (low, high)
+    assert interval(np.full(5, 3.0), "a") == (3.0, 3.0)
+    assert all(math.isnan(bound) for bound in interval(np.array([1.0]), "a"))
+
+
+def test_effect_size_by_hand():
+    assert cohens_dz(np.array([1.0, 2.0, 3.0])) == pytest.approx(2.0)  # mean 2, sd 1
+    assert cohens_dz(np.array([2.0, 2.0])) == math.inf and cohens_dz(np.zeros(3)) == 0.0
+    assert math.isnan(cohens_dz(np.array([1.0])))
+
+
+def test_description_leaves_out_what_is_not_there_and_says_so():
+    found = described(np.array([1.0, math.nan, 3.0]), "a")
+    assert (found["n"], found["none"], found["mean"]) == (2, 1, 2.0) and found["sd"] == pytest.approx(math.sqrt(2))
+    assert math.isnan(described(np.array([math.nan]), "a")["mean"])

@@ -1,0 +1,222 @@
+"""What the trials of an experiment came to: outcomes by condition, claims with their verdicts, as JSON and as tables.
+
+Several experiments are one family: the false discovery rate is held over the comparisons of all of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from engine.units import DIMENSIONS
+from tools import statistics
+from tools.summary import number
+
+Trials = dict[tuple[str, int], dict]  # (condition, seed) -> line of trials.jsonl
+
+
+def outcomes_of(scene, probes: dict[str, float]) -> dict[str, float]:
+    """Every outcome of a trial [base units] from the values of its probes."""
+    values = dict(probes)
+    for outcome in scene.experiment.outcomes:
+        values[outcome.name] = outcome.value(values)
+    return values
+
+
+def values_of(trials: Trials, outcome: str, condition: str, seeds: list[int]) -> np.ndarray:
+    """The outcome [seeds] in one condition; NaN where the trial has none or failed."""
+    found = (trials.get((condition, seed), {}).get("outcomes", {}).get(outcome) for seed in seeds)
+    return np.array([math.nan if value is None else value for value in found], float)
+
+
+def judged(experiments: dict[str, tuple], smoke: bool = False) -> dict[str, dict]:
+    """Scene name -> results, of scene name -> (scene, seeds, trials, failures [{condition, seed, why}])."""
+    found = {name: results(name, *of, smoke=smoke) for name, of in experiments.items()}
+    family = [claim for one in found.values() for claim in one["claims"] if "greater" in claim]
+    for claim, q in zip(family, statistics.false_discovery_q([claim["p"] for claim in family]), strict=True):
+        claim["q"] = q
+        enough = claim["pairs"] >= claim["share"] * claim["seeds"] - 1e-9
+        claim["pass"] = bool(enough and q <= statistics.ALPHA and claim["value"] > 0.0)
+        if not enough:
+            claim["note"] = f"{claim['none']} of {claim['seeds']} seeds without a value"
+        elif statistics.smallest_p(claim["pairs"]) > statistics.ALPHA:
+            claim["note"] = f"too few seeds: p cannot be below {statistics.smallest_p(claim['pairs']):.2g}"
+            claim["pass"] = None if smoke else claim["pass"]
+    for one in found.values():
+        one["family"] = {"comparisons": len(family), "false_discovery_rate": statistics.ALPHA}
+        one["pass"] = not one["failed"] and all(claim["pass"] is not False for claim in one["claims"])
+    return {name: finite(one) for name, one in found.items()}
+
+
+def results(name: str, scene, seeds: list[int], trials: Trials, failed: list[dict], smoke: bool) -> dict:
+    """One experiment's outcomes and claims; comparisons get their q and verdict from the family."""
+    units = {o: DIMENSIONS[d].base if d is not None else "" for o, d in scene.outcome_dimensions.items()}
+    conditions = list(scene.experiment.conditions)
+    outcomes = {}
+    for outcome, unit in units.items():
+        by_condition = {
+            condition: statistics.described(values_of(trials, outcome, condition, seeds), f"{name}/{outcome}")
+            for condition in conditions
+        }
+        outcomes[outcome] = {"unit": unit, "conditions": by_condition}
+    claims = []
+    for claim in scene.experiment.claims:
+        made = ranged if claim.greater is None else compared
+        judgement = made(claim, name, seeds, trials)
+        claims.append({"outcome": claim.outcome, "unit": units[claim.outcome], **judgement, "source": claim.source})
+    return {
+        "scene": name,
+        "title": scene.title,
+        "smoke": smoke,
+        "seeds": seeds,
+        "conditions": conditions,
+        "outcomes": outcomes,
+        "claims": claims,
+        "failed": failed,
+    }
+
+
+def ranged(claim, name: str, seeds: list[int], trials: Trials) -> dict:
+    """An outcome lies in its range in so many of the seeds."""
+    values = values_of(trials, claim.outcome, claim.in_, seeds)
+    known = values[~np.isnan(values)]
+    holds, none = sum(claim.holds(value) for value in values.tolist()), int(values.size - known.size)
+    return {
+        "in": claim.in_,
+        "between": list(claim.bounds),
+        "share": claim.share,
+        "seeds": len(seeds),
+        "none": none,
+        "value": float(known.mean()) if known.size else math.nan,
+        "holds": holds,
+        "share_held": holds / len(seeds),
+        "pass": holds >= claim.share * len(seeds) - 1e-9,
+        "note": f"{none} of {len(seeds)} seeds without a value" if none else None,
+    }
+
+
+def compared(claim, name: str, seeds: list[int], trials: Trials) -> dict:
+    """An outcome is greater in one condition than in another, paired by seed; q and pass are left to the family."""
+    first, second = (values_of(trials, claim.outcome, condition, seeds) for condition in claim.greater)
+    difference = first - second
+    known = difference[~np.isnan(difference)]
+    stream = f"{name}/{claim.outcome}/{claim.greater[0]}/{claim.greater[1]}"
+    return {
+        "greater": list(claim.greater),
+        "share": claim.share,
+        "seeds": len(seeds),
+        "pairs": int(known.size),
+        "none": int(difference.size - known.size),
+        "value": float(known.mean()) if known.size else math.nan,
+        "interval": list(statistics.interval(known, stream)),
+        "dz": statistics.cohens_dz(known),
+        "holds": int((known > 0.0).sum()),
+        "share_held": float((known > 0.0).sum() / len(seeds)),
+        "p": statistics.sign_flip_p(known, stream),
+        "q": None,
+        "pass": None,
+        "note": None,
+    }
+
+
+def finite(data):
+    """The same with None for numbers that JSON has no word for."""
+    if isinstance(data, dict):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [finite(value) for value in data]
+    return number(data) if isinstance(data, float) else data
+
+
+# as text ----------------------------------------------------------------------------------------------------------
+
+VERDICT = {True: "holds", False: "FAILS", None: "not judged"}
+OUTCOMES = ("outcome", "condition", "mean", "95 % interval", "sd", "n")
+CLAIMS = ("claim", "found", "seeds", "p", "q", "dz", "verdict")
+
+
+def text_of(value: float | None, unit: str = "") -> str:
+    return "none" if value is None else f"{value:.4g} {unit}".strip()
+
+
+def range_of(interval: list, unit: str = "") -> str:
+    low, high = ("..." if bound is None else f"{bound:.4g}" for bound in interval)
+    return f"{low} to {high} {unit}".strip()
+
+
+def outcome_rows(found: dict) -> list[tuple[str, ...]]:
+    rows = []
+    for name, outcome in found["outcomes"].items():
+        for condition, d in outcome["conditions"].items():
+            n = f"{d['n']}" + (f" ({d['none']} without)" if d["none"] else "")
+            rows.append((name, condition, text_of(d["mean"], outcome["unit"]),
+                         range_of(d["interval"]), text_of(d["sd"]), n))  # fmt: skip
+            name = ""
+    return rows
+
+
+def claim_rows(found: dict) -> list[tuple[str, ...]]:
+    rows = []
+    for c in found["claims"]:
+        verdict = VERDICT[c["pass"]] + (f": {c['note']}" if c["note"] else "")
+        if "greater" in c:
+            held = f"{c['holds']} of {c['seeds']}"
+            what = f"{c['outcome']}: {c['greater'][0]} > {c['greater'][1]}"
+            effect = f"{text_of(c['value'], c['unit'])} ({range_of(c['interval'])})"
+            dz = "" if c["dz"] is None else f"{c['dz']:.2f}"
+            rows.append((what, effect, held, f"{c['p']:.2g}", f"{c['q']:.2g}", dz, verdict))
+        else:
+            held = f"{c['holds']} of {c['seeds']}, needs {math.ceil(c['share'] * c['seeds'] - 1e-9)}"
+            what = f"{c['outcome']}: in {c['in']} {range_of(c['between'], c['unit'])}"
+            rows.append((what, text_of(c["value"], c["unit"]), held, "", "", "", verdict))
+    return rows
+
+
+def headline(found: dict) -> str:
+    held = sum(claim["pass"] is True for claim in found["claims"])
+    text = f"{held} of {len(found['claims'])} claims hold, {len(found['seeds'])} seeds"
+    text += f", {len(found['failed'])} trials failed" if found["failed"] else ""
+    return text + (" (smoke run: no verdict)" if found["smoke"] else "")
+
+
+def markdown(found: dict) -> str:
+    """The results as a page to read."""
+    lines = [f"# {found['scene']}: {found['title']}", "", headline(found) + ".", ""]
+    for title, columns, rows in (("Claims", CLAIMS, claim_rows(found)), ("Outcomes", OUTCOMES, outcome_rows(found))):
+        if rows:
+            lines += [f"## {title}", "", *(_row(cells) for cells in (columns, ["---"] * len(columns), *rows)), ""]
+    family = found["family"]
+    if family["comparisons"]:
+        lines += [
+            f"Comparisons: two-sided paired sign-flip test of the mean difference over seeds; q is p after "
+            f"Benjamini-Hochberg over {family['comparisons']} comparisons, held to {family['false_discovery_rate']:g}. "
+            "Intervals: 95 % BCa bootstrap of the mean over seeds. dz: mean difference / its standard deviation.", ""
+        ]  # fmt: skip
+    sources = [f"- {c['outcome']}: {c['source']}" for c in found["claims"] if c["source"]]
+    lines += ["## Sources", "", *sources, ""] if sources else []
+    if found["failed"]:
+        lines += ["## Failed trials", ""]
+        lines += [f"- {f['condition']}, seed {f['seed']}: {f['why']}" for f in found["failed"]] + [""]
+    return "\n".join(lines)
+
+
+def _row(cells) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def show(found: dict, out) -> None:
+    """Print the results on a rich console."""
+    from tools import common
+
+    out.print(f"{found['scene']}: {found['title']}", style="bold", soft_wrap=True)
+    for columns, rows in ((OUTCOMES, outcome_rows(found)), (CLAIMS, claim_rows(found))):
+        if rows:
+            right = ("mean", "sd", "n", "p", "q", "dz")
+            made = common.table(None, *columns, right=right)
+            for row in rows:
+                made.add_row(*row)
+            out.print(made)
+    for f in found["failed"]:
+        out.print(f"failed: {f['condition']}, seed {f['seed']}: {f['why']}", soft_wrap=True)
+    out.print(headline(found))
