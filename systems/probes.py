@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.body import Muscle
-from components.network import SpikeLog, Synapse
+from components.network import Gained, Gains, SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
 from systems.spawn.network import fanout_of
@@ -113,13 +113,16 @@ def cross_correlation(ids, ticks, first: np.ndarray, second: np.ndarray, bin_ms:
     return (float(sum_a @ sum_b) / a.shape[0] - itself) / pairs if pairs > 0 else math.nan
 
 
-def coupling_shares(sim, counts: np.ndarray | None = None, seconds: float | None = None) -> dict:
+def coupling_shares(
+    sim, counts: np.ndarray | None = None, seconds: float | None = None, gains: np.ndarray | None = None
+) -> dict:
     """Where the excitatory charge of excitatory cells of the regions comes from.
 
     Returns {"mean": {local, long_range, other, background}, "regions": {region: the same}, "driven": 1 - background}:
     shares of the synaptic charge (PSP amplitude x Population.psp_to_charge, of which NMDA carries a part) that arrived
     in a run in which neurons spiked `counts` times [neurons] in `seconds`; without them, the spikes still in memory
-    count. `mean` weighs regions equally.
+    count. `gains` [groups] are the mean factors on modulated synapses, those in force now if left out. `mean` weighs
+    regions equally.
     """
     network, world = sim.network, sim.world
     if counts is None:
@@ -152,6 +155,8 @@ def coupling_shares(sim, counts: np.ndarray | None = None, seconds: float | None
         hit = (row_of[post] >= 0) & (per_synapse > 0)
         post, kind = post[hit], kind[hit]
         amount = table[Synapse.weight][hit].astype(float) * per_synapse[hit] * factor[post]
+        if Gained in table:
+            amount *= (world[Gains.value] if gains is None else gains)[table[Gained.group][hit]]
         flat = np.bincount(kind * len(regions) + row_of[post], amount, len(KINDS) * len(regions))
         charge += flat.reshape(charge.shape)
     total = charge.sum(axis=0)

@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "validate a scene, its circuits and its body",
     "schedule": "the order of a tick, and what it costs",
     "tables": "tables, columns, memory",
+    "health": "every population against its band, at rest and under its stimulus",
     "info": "versions, machine, and what is missing",
 }
 

@@ -8,11 +8,21 @@ from tools import common
 def arguments(parser) -> None:
     common.add_scene(parser, optional=True)
     parser.add_argument("--verbose", "-v", action="store_true", help="every column with type, unit and meaning")
+    parser.add_argument("--graph", metavar="FILE", help="draw structures and projections (.svg, .png, .pdf)")
     common.add_quiet(parser)
 
 
 def run(args) -> int:
+    if args.graph is not None:
+        from tools import graph
+
+        graph.check(args.graph)
+        common.check_outputs({"--graph": args.graph}, {})
     sim, _ = common.open_simulation(args)
+    if args.graph is not None:
+        common.check_outputs({"--graph": args.graph}, common.inputs_of(sim, None))
+        graph.draw(sim, args.graph)
+        common.say(f"drew {args.graph}", args.quiet)
     out, world = common.console(), sim.world
     made = common.table(f"tables of {sim.source.name}", "table", "rows", "components", "columns", "bytes",
                         right=("rows", "columns", "bytes"))  # fmt: skip

@@ -99,6 +99,24 @@ def test_coupling_shares_of_a_hand_worked_network(monkeypatch):
     assert found["regions"]["here"] == pytest.approx(found["mean"]) and found["driven"] == pytest.approx(2 / 3)
 
 
+def test_coupling_shares_count_the_gain_of_modulated_synapses():
+    """Two sources with 10 spikes x 2 mV each, one modulated: a third of the charge at gain 0.5, half at gain 1."""
+    cells = {"a": cell(), "c": cell(), "b": cell(per="one"), "m": cell()}
+    gain = [{"by": "toy.m", "reference": "5 Hz", "slope": 1.0}]
+    world, network, _ = build(cells, [
+        {"from": "a", "to": "b", "indegree": 1, "psp": "2 mV", "psp_cv": 0},
+        {"from": "c", "to": "b", "indegree": 1, "psp": "2 mV", "psp_cv": 0, "modulated": gain},
+    ])  # fmt: skip
+    network.projections[1].kind = "long_range"
+    target = network.by_name["toy.all.b"]
+    target.cell = target.cell.model_copy(update={"per": "region"})
+    sim = SimpleNamespace(network=network, world=world)
+    counts = np.full(network.neuron_count, 10)
+    assert coupling_shares(sim, counts, 1.0)["mean"]["long_range"] == pytest.approx(1 / 2)
+    gains = np.array([1.0, 0.5])
+    assert coupling_shares(sim, counts, 1.0, gains)["mean"]["long_range"] == pytest.approx(1 / 3)
+
+
 # traces ---------------------------------------------------------------------------------------------------------
 
 

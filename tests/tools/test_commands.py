@@ -173,3 +173,38 @@ def test_play_draws_off_screen_and_says_so(command, scenes, tmp_path, monkeypatc
 def test_play_refuses_what_it_cannot_write(command, scenes):
     code, _, err = command("play", str(scenes / "alone.yaml"), "--video", "nowhere/a.mp4")
     assert code == 2 and "folder nowhere" in err and len(err.strip().splitlines()) == 1
+
+
+def test_tables_draw_the_structures(command, scenes, tmp_path):
+    """Text stays text; every structure, cell type and count is there, and the same picture comes out twice."""
+    pictures = []
+    for name in ("a.svg", "b.svg"):
+        code, _, err = command("tables", str(scenes / "walker.yaml"), "--graph", str(tmp_path / name), "--quiet")
+        assert code == 0 and err == ""
+        pictures.append((tmp_path / name).read_text())
+    assert pictures[0] == pictures[1]
+    for text in ("cortex", "spinal_segments", "1,600", "renshaw", "l23", "inhibits"):
+        assert f">{text}<" in pictures[0]
+
+
+def test_graphs_count_what_is_built(scenes):
+    """Walker with eight regions: cortex speaks to the cord by the corticospinal tract alone, 10 x motor neurons."""
+    from systems.simulation import load
+    from tools.graph import graph_of
+
+    sim = load(scenes / "walker.yaml", overrides=["brain.circuits=[cortex, spinal_segments]"])
+    graph = graph_of(sim)
+    assert graph.nodes["cortex"].neurons == 1600 and graph.nodes["cortex"].cells["pv"] is False
+    assert (
+        sum(n.within for n in graph.nodes.values()) + sum(e.synapses for e in graph.edges) == sim.network.synapse_count
+    )
+    assert all(edge.source != edge.target for edge in graph.edges)
+    joined = {(e.source, e.target): e.synapses for e in graph.edges}
+    built = {p.name: p.count for p in sim.network.projections}
+    assert joined.get(("cortex", "spinal_segments"), 0) == built["spinal_segments:corticospinal"]
+
+
+@pytest.mark.parametrize(("file", "part"), [("x.bmp", ".svg"), ("no/such/x.svg", "does not exist")])
+def test_graphs_refuse_other_files(command, scenes, file, part):
+    code, out, err = command("tables", str(scenes / "small.yaml"), "--graph", file)
+    assert code == 2 and out == "" and part in err and len(err.strip().splitlines()) == 1
