@@ -51,7 +51,7 @@ def calibrate(profile: str, iterations: int, seconds: float, resume: bool, seed:
         "stimulate", Scene, [SCENES], [f"brain.profile={profile}", "timeline=[]", "probes=[]", "expect=[]", *overrides]
     )
 
-    def start(network, _profile):
+    def start(network, _profile, _calibrations):
         rates = {}
         for p in network.populations:
             spec = p.cell.background

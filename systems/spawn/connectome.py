@@ -401,6 +401,23 @@ def normalised(
     return out / radius if radius > 1e-6 else out
 
 
+def evened(coupling: np.ndarray, power: float) -> np.ndarray:
+    """Rows scaled by (their sum / mean sum) ^ -power; the sum of all stays. 0 changes nothing, 1 makes rows equal.
+
+    What a region hears by tracts all together then differs less between regions; the proportions within a row stay.
+    """
+    if not 0.0 <= power <= 1.0:
+        raise UserError(f"even_input: expected 0 to 1, found {power}")
+    rows = coupling.sum(axis=1)
+    heard = rows > 0
+    if not heard.any():
+        return coupling
+    factor = np.ones_like(rows)
+    factor[heard] = (rows[heard] / rows[heard].mean()) ** -power
+    out = coupling * factor[:, None]
+    return out * (coupling.sum() / out.sum())
+
+
 def delay_ticks(lengths_mm: np.ndarray, velocity_m_per_s: float, tick_ms: float = 1.0) -> np.ndarray:
     """Conduction delays as whole ticks [n, n] int32, rounded to nearest, never below 1; mm / (m/s) = ms."""
     for key, value in (("velocity", velocity_m_per_s), ("tick", tick_ms)):

@@ -16,6 +16,7 @@ from systems.spawn.connectome import (
     FOLDER,
     delay_ticks,
     delays_ms,
+    evened,
     load_connectome,
     normalised,
     partners,
@@ -119,6 +120,17 @@ def test_no_subject_is_named():
 
 
 # ---------------------------------------------------------------- what is made of it
+
+
+def test_evened_rows_differ_by_the_root_of_what_they_did_and_the_sum_stays():
+    coupling = np.array([[0.0, 4.0], [1.0, 0.0]])
+    half = evened(coupling, 0.5)
+    assert half.sum() == pytest.approx(5.0) and half[0, 1] / half[1, 0] == pytest.approx(2.0)
+    assert np.array_equal(evened(coupling, 0.0), coupling)
+    assert evened(coupling, 1.0).sum(axis=1) == pytest.approx([2.5, 2.5])
+    assert not evened(np.zeros((2, 2)), 0.5).any()
+    with pytest.raises(UserError, match="even_input"):
+        evened(coupling, 1.5)
 
 
 def test_coupling_is_symmetric_with_spectral_radius_one(ours):
