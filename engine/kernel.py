@@ -24,7 +24,7 @@ def source_hash() -> str:
     for folder in ("engine", "systems"):
         for path in sorted((ROOT / folder).glob("*.py")):
             source = path.read_bytes()
-            if b"@kernel" in source or b"njit" in source:
+            if any(word in source for word in (b"@kernel", b"njit", b"@intrinsic")):
                 digest.update(source)
     return digest.hexdigest()
 
