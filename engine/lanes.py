@@ -130,6 +130,31 @@ def ints(typing, x):
 
 
 @intrinsic
+def tally(typing, number, m):
+    """How many of the m <= 15 lowest groups of four bits hold 0, 1, .. 15: one lane each."""
+    word = ir.IntType(64)
+    wide = ir.VectorType(word, LANES)
+
+    def spread(builder, value):
+        whole = builder.insert_element(ir.Constant(wide, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+        return builder.shuffle_vector(whole, ir.Constant(wide, ir.Undefined), ir.Constant(INTS.vector, [0] * LANES))
+
+    def generate(context, builder, signature, values):
+        places = ir.Constant(wide, [4 * k for k in range(LANES)])
+        fifteen = ir.Constant(wide, [15] * LANES)
+        groups = builder.and_(builder.lshr(spread(builder, values[0]), places), fifteen)
+        shift = builder.shl(groups, ir.Constant(wide, [2] * LANES))
+        ones = builder.shl(ir.Constant(wide, [1] * LANES), shift)  # four bits count up to 15
+        ones = builder.select(_first(builder, values[1]), ones, ir.Constant(wide, [0] * LANES))
+        add = cgutils.get_or_insert_function(builder.module, ir.FunctionType(word, [wide]),
+                                             f"llvm.vector.reduce.add.v{LANES}i64")  # fmt: skip
+        total = spread(builder, builder.call(add, [ones]))
+        return builder.trunc(builder.and_(builder.lshr(total, places), fifteen), INTS.vector)
+
+    return INTS(types.uint64, types.intp), generate
+
+
+@intrinsic
 def where(typing, flags, yes, no):
     """yes where the flag is set, else no."""
 
@@ -183,10 +208,31 @@ def _binary(symbol, kinds, generate, result=None):
         return None
 
 
-_binary(operator.add, (FLOATS,), lambda builder, a, b: builder.fadd(a, b))
-_binary(operator.sub, (FLOATS,), lambda builder, a, b: builder.fsub(a, b))
-_binary(operator.mul, (FLOATS,), lambda builder, a, b: builder.fmul(a, b))
+def _arithmetic(symbol, floating: str, whole: str):
+    """Give an operator its instruction for floats and the one for ints."""
+
+    def generate(builder, a, b):
+        return getattr(builder, floating if a.type.element == FLOATS.vector.element else whole)(a, b)
+
+    _binary(symbol, (FLOATS, INTS), generate)
+
+
+_arithmetic(operator.add, "fadd", "add")
+_arithmetic(operator.sub, "fsub", "sub")
+_arithmetic(operator.mul, "fmul", "mul")
 _binary(operator.and_, (FLAGS,), lambda builder, a, b: builder.and_(a, b))
 _binary(operator.or_, (FLAGS,), lambda builder, a, b: builder.or_(a, b))
+
+
+def _compare(symbol, name: str):
+    """Give a comparison its meaning: ordered for floats, signed for ints."""
+
+    def generate(builder, a, b):
+        floating = a.type.element == FLOATS.vector.element
+        return builder.fcmp_ordered(name, a, b) if floating else builder.icmp_signed(name, a, b)
+
+    _binary(symbol, (FLOATS, INTS), generate, FLAGS)
+
+
 for _symbol, _name in ((operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">=")):
-    _binary(_symbol, (FLOATS,), lambda builder, a, b, _name=_name: builder.fcmp_ordered(_name, a, b), FLAGS)
+    _compare(_symbol, _name)

@@ -4,7 +4,7 @@ import numba as nb
 import numpy as np
 import pytest
 
-from engine.lanes import LANES, bits, first, floats, ints, load, lowest, put, store, where
+from engine.lanes import LANES, bits, first, floats, ints, load, lowest, put, store, tally, where
 
 
 @nb.njit(error_model="numpy")
@@ -44,3 +44,19 @@ def test_columns_that_may_not_be_written_can_be_read():
     out, some = np.zeros(20, np.float32), np.zeros(20, np.float32)
     work(a, b, out, some, 20)
     assert np.array_equal(out, a)
+
+
+@nb.njit(error_model="numpy")
+def counted(number, m, out):
+    """out = tally of the number, plus one, times three less three."""
+    one, three = ints(np.int32(1)), ints(np.int32(3))
+    store(out, 0, LANES, (tally(number, m) + one) * three - three)
+
+
+@pytest.mark.parametrize("m", [0, 1, 7, 15])
+def test_a_tally_counts_groups_of_four_bits(m):
+    groups = np.random.default_rng(m).integers(0, 16, 16)
+    for values in (groups, np.full(16, 15), np.zeros(16, int)):
+        out = np.zeros(LANES, np.int32)
+        counted(np.uint64(sum(int(g) << 4 * k for k, g in enumerate(values))), m, out)
+        assert np.array_equal(out, 3 * np.bincount(values[:m], minlength=16))
