@@ -41,6 +41,7 @@ from engine.scene import Source, load_scene
 from engine.units import quantity
 from engine.world import World
 from systems.background_noise import event_thresholds
+from systems.deliver_spikes import parcels
 from systems.lif_integrate import tick_constants
 from systems.spawn.circuit_model import Cell, Circuit, Modulation, Projection
 from systems.spawn.connectome import Connectome, delays_ms, tau_region_ms
@@ -539,6 +540,7 @@ def lay_out(world: World, network: Network, receptor: str, branch: str, columns:
         table.set_side(Branch.ring, world.tables[f"synapses_{receptor}"][Fanout.ring])
         return
     table.set_side(Fanout.start, start)
+    table.set_side(Fanout.parcel, parcels(post, table[Synapse.weight], table[Synapse.delay]))
     table.set_side(Fanout.ring, np.zeros((slots, total), np.int32))
     table.set_side(Fanout.arrived, world[RECEPTORS[receptor][1]])
     table.set_side(Fanout.saturated, np.zeros(MAX_PARTS, np.int64))
