@@ -13,8 +13,20 @@ from engine.system import system
 LIMIT = np.int32(1 << 30)
 UNIT = np.float32(65536)  # arrivals are counted in 2^-16 mV
 AHEAD = 2  # spikes whose synapses are being loaded while one is delivered
-CHUNK = 64  # synapses handled together
+BATCH = 4096  # synapses handled together
+LOOK = 64  # additions between asking for memory and using it
 LINE = 8  # synapses in a cache line
+
+
+@nb.njit(error_model="numpy")
+def add(flat, cell, amount, count):
+    """flat[cell] += amount for the first `count`, each asked for LOOK additions before its turn."""
+    cell[count : count + LOOK] = 0
+    for j in range(min(LOOK, count)):
+        prefetch(flat, cell[j])
+    for j in range(count):
+        prefetch(flat, cell[j + LOOK])
+        flat[cell[j]] += amount[j]
 
 
 @system(
@@ -35,8 +47,8 @@ def deliver_spikes(n, tick, bounds, ids, count, post, start, parcel, ring, arriv
     spikes = count[0]
     for part in nb.prange(parts):
         ran[nb.get_thread_id()] += 1
-        cell, amount = np.empty(2 * CHUNK, np.uint32), np.empty(2 * CHUNK, np.int32)
-        old, waiting = 0, 0  # where the chunk before this one lies, and how much of it
+        cell, amount = np.empty(BATCH + LOOK, np.uint32), np.empty(BATCH, np.int32)
+        filled = 0
         for s in range(-AHEAD, spikes):
             if s + AHEAD < spikes:
                 pre = ids[s + AHEAD]
@@ -46,22 +58,19 @@ def deliver_spikes(n, tick, bounds, ids, count, post, start, parcel, ring, arriv
                 continue
             pre = ids[s]
             row, end = start[pre, part], start[pre, part + 1]
-            for a in range(row, end, CHUNK):
-                m = min(CHUNK, end - a)
-                new = CHUNK - old
-                taken, cells, amounts = parcel[a : a + m], cell[new : new + m], amount[new : new + m]
+            while row < end:
+                m = min(BATCH - filled, end - row)
+                taken, cells, amounts = parcel[row : row + m], cell[filled : filled + m], amount[filled : filled + m]
                 for j in range(m):  # vector code: where to
                     word = np.uint32(taken[j])
                     cells[j] = ((since + (word >> np.uint32(24))) & mask) * width + (word & np.uint32(0xFFFFFF))
                 for j in range(m):  # ... and how much
                     amounts[j] = np.int32(taken[j] >> np.uint64(32))
-                for j in range(m):
-                    prefetch(flat, cells[j])
-                for j in range(old, old + waiting):  # meanwhile the memory of the chunk before has come
-                    flat[cell[j]] += amount[j]
-                old, waiting = new, m
-        for j in range(old, old + waiting):
-            flat[cell[j]] += amount[j]
+                row, filled = row + m, filled + m
+                if filled == BATCH:
+                    add(flat, cell, amount, filled)
+                    filled = 0
+        add(flat, cell, amount, filled)
         first, last = bounds[part], bounds[part + 1]
         due, into = ring[now & (slots - 1), first:last], arrived[first:last]
         lost = np.uint32(0)
