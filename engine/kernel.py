@@ -101,3 +101,13 @@ class Kernel:
 def kernel(function) -> Kernel:
     """Mark `function` as a numba kernel (see `Kernel`)."""
     return Kernel(function)
+
+
+def entry(function, arguments: tuple):
+    """What to call with these very arguments: a compiled kernel without numba's look at their types, half of a call."""
+    if not hasattr(function, "overloads"):
+        return function
+    numba, _ = _numba()
+    types = tuple(numba.typeof(argument) for argument in arguments)
+    function.compile(types)
+    return function.overloads[types].entry_point
