@@ -57,6 +57,7 @@ class Fanout(Side):
     """Index of a synapse table, and the ring its spikes travel through."""
 
     start = column("i4", unit="synapse", doc="First synapse of (source, part); shape [neuron_count, parts + 1].")
+    parcel = column("u8", unit="1", doc="post, delay, quantised weight (deliver_spikes.parcels); shape [synapses].")
     ring = column("i4", unit="mV / 65536", doc="Arrivals by tick and target; shape [slots, neuron_count].")
     arrived = column("i4", unit="mV / 65536", doc="This tick's arrivals at the receptor; shape [neuron_count].")
     saturated = column("i8", unit="arrival", doc="Arrivals clipped at 2^30, by part; shape [64].")

@@ -84,18 +84,18 @@ class TickConstants(Side):
 
 
 class Background(Component):
-    """Poisson input from neurons outside the model, in blocks of four rows; a population starts a new block."""
+    """Poisson input from neurons outside the model: one row per block of at most 16 neurons of a population."""
 
-    target = column("i4", unit="neuron", init=-1, doc="Neuron that receives the events, -1 for a padding row.")
-
-
-class BackgroundQuads(Side):
-    """One Philox block serves four rows of the background table; all columns but the last are [rows / 4]."""
-
+    first = column("i4", unit="neuron", doc="First neuron of the block in the global index.")
+    count = column("i4", unit="neuron", doc="Neurons of the block, at most 16.")
     key0 = column("u4", unit="1", doc="Key word 0 of the population's stream.")
     key1 = column("u4", unit="1", doc="Key word 1 of the population's stream.")
-    index = column("u4", unit="1", doc="Block number within the population, so that others do not matter.")
-    quiet = column("u4", unit="2^-32", doc="P(no event in a tick) as a 32-bit word.")
-    rate_class = column("i4", unit="1", doc="Column of `threshold`.")
+    index = column("u4", unit="1", doc="Number of the block within the population, so that others do not matter.")
+    rate_class = column("i4", unit="1", doc="Row of BackgroundRates.threshold.")
     psp = column("i4", unit="mV / 65536", doc="PSP of one event.")
-    threshold = column("u4", unit="2^-32", doc="P(count <= k) of each rate class; shape [8, classes].")
+
+
+class BackgroundRates(Side):
+    """How many events sixteen neurons receive together in a tick."""
+
+    threshold = column("i4", unit="2^-32", doc="P(events <= k) - 1/2 of each rate class; shape [classes, 96].")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.component import Resource, column
+from engine.kernel import entry
 from engine.system import Call, System
 from engine.world import World
 
@@ -43,6 +44,7 @@ class Runner:
             world.set_array(Now.tick, np.zeros(1, np.int64))
         self._version = -1
         self.plan: list[tuple[int, list[Call]]] = []
+        self._steps: list[tuple[int, list[tuple[Callable, tuple]]]] | None = None
 
     def bind(self) -> None:
         """Resolve every system to calls on this world's tables."""
@@ -51,6 +53,17 @@ class Runner:
             for phase in self.phases
         ]
         self._version = self.world.structure_version
+        self._steps = None
+
+    def _resolve(self) -> list[tuple[int, list[tuple[Callable, tuple]]]]:
+        """(period, [(function, arguments)]) of the plan; neighbours with the same period are one."""
+        steps = []
+        for period, calls in self.plan:
+            if not steps or steps[-1][0] != period:
+                steps.append((period, []))
+            steps[-1][1].extend((entry(call.function, call.args), call.args) for call in calls)
+        self._steps = [(period, calls) for period, calls in steps if calls]
+        return self._steps
 
     def step(self) -> None:
         """One tick, top to bottom, then settle."""
@@ -62,10 +75,10 @@ class Runner:
         if self.timed:
             self._step_timed(tick)
         else:
-            for period, calls in self.plan:
+            for period, calls in self._steps or self._resolve():
                 if tick % period == 0:
-                    for call in calls:
-                        call.function(*call.args)
+                    for function, arguments in calls:
+                        function(*arguments)
         world.settle()
         world.tick = tick + 1
 

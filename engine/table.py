@@ -8,6 +8,23 @@ import numpy as np
 
 from engine.component import Column, Component, Side
 
+PAGE, STEP = 4096, 320  # bytes; STEP is a whole number of cache lines and takes 64 columns around a page
+
+
+def apart(column: np.ndarray, number: int) -> np.ndarray:
+    """The column, moved so that columns with other numbers start at other places in their memory pages.
+
+    Loops over many columns of one table meet all of them at the same row. Where they also have the same place in the
+    page, processors mistake a load for one that must wait for the store before it (lif_integrate: 1.7 x slower).
+    """
+    if column.nbytes < PAGE:
+        return column
+    memory = np.empty(column.nbytes + 2 * PAGE, np.uint8)
+    first = -memory.ctypes.data % PAGE + number * STEP % PAGE
+    moved = memory[first : first + column.nbytes].view(column.dtype)
+    moved[:] = column
+    return moved
+
 
 class Table:
     """Rows that share the same components. `table[Membrane.v]` is the column, an array with one entry per row."""
@@ -67,8 +84,8 @@ class Table:
         if self._shared:
             raise RuntimeError(f"table {self.name} shares storage and cannot grow")
         first = self.row_count
-        for c, old in self._columns.items():
-            self._columns[c] = np.concatenate([old, np.full(row_count, c.init, c.dtype)])
+        for number, (c, old) in enumerate(self._columns.items()):
+            self._columns[c] = apart(np.concatenate([old, np.full(row_count, c.init, c.dtype)]), number)
         self.row_count += row_count
         return slice(first, self.row_count)
 

@@ -4,39 +4,40 @@ import numba as nb
 import numpy as np
 
 from components.network import Arrivals, Threads
-from components.neuron import Background, BackgroundQuads
+from components.neuron import Background, BackgroundRates
 from engine.draws import philox4x32
 from engine.kernel import kernel
+from engine.lanes import LANES, bits, ints, load, lowest, store, tally
 from engine.schedule import Now
 from engine.system import system
 
 B = 128  # Philox blocks drawn together in one vector loop
+MOST = 96  # events of a block in a tick; 32 are expected at the highest rate, and more than 96 less than once in 1e18
 
 
 @system(
-    reads=[Now.tick, Threads.bounds, BackgroundQuads.key0, BackgroundQuads.key1, BackgroundQuads.index,
-           BackgroundQuads.quiet, BackgroundQuads.rate_class, BackgroundQuads.psp, BackgroundQuads.threshold,
-           Background.target],
+    reads=[Now.tick, Threads.bounds, Background.first, Background.count, Background.key0, Background.key1,
+           Background.index, Background.rate_class, Background.psp, BackgroundRates.threshold],
     writes=[Arrivals.ampa, Threads.ran],
 )  # fmt: skip
 @kernel
-def background_noise(n, tick, bounds, key0, key1, index, quiet, rate_class, psp, threshold, target, ampa, ran):
-    """Event counts of one tick by inversion (at most 8), for every row of the background table, shape [n].
+def background_noise(n, tick, bounds, first, count, key0, key1, index, rate_class, psp, threshold, ampa, ran):
+    """Events of one tick for every block of the background table, shape [n]: how many, then each one's neuron.
 
-    Draws are keyed by (population's key, tick, place in the population): nothing else moves them.
+    A Poisson number of events, each given to one of 16 places at random, is an independent Poisson number at every
+    place; places without a neuron keep theirs to themselves. The number is drawn by inversion. Draws are keyed by
+    (population's key, tick, block in the population): nothing else moves them.
     """
     parts = bounds.shape[0] - 1
     low = np.uint64(tick[0]) & np.uint64(0xFFFFFFFF)
     high = np.uint64(tick[0]) >> np.uint64(32)
-    quads = n // 4
+    thresholds = threshold.ravel()
     for part in nb.prange(parts):
         ran[nb.get_thread_id()] += 1
-        words = np.empty(4 * B, np.uint32)
-        hits = np.empty(4 * B + 1, np.int64)
-        first = quads * part // parts
-        last = quads * (part + 1) // parts
-        for base in range(first, last, B):
-            m = min(B, last - base)
+        words = np.empty(4 * B, np.uint32)  # one array: vector code for many would have to prove them apart
+        begin, end = n * part // parts, n * (part + 1) // parts
+        for base in range(begin, end, B):
+            m = min(B, end - base)
             k0, k1, block = key0[base : base + m], key1[base : base + m], index[base : base + m]
             for q in range(m):
                 w0, w1, w2, w3 = philox4x32(
@@ -46,18 +47,31 @@ def background_noise(n, tick, bounds, key0, key1, index, quiet, rate_class, psp,
                 words[B + q] = w1
                 words[2 * B + q] = w2
                 words[3 * B + q] = w3
-            silent = quiet[base : base + m]
-            found = 0
-            for lane in range(4):  # no branch: append every row, keep those with an event
-                for q in range(m):
-                    hits[found] = 4 * q + lane
-                    found += words[lane * B + q] >= silent[q]
-            for h in range(found):
-                q, lane = hits[h] >> 2, hits[h] & 3
-                post = target[4 * base + hits[h]]
-                if post >= 0:
-                    u, c = words[lane * B + q], rate_class[base + q]
-                    events = 1
-                    while events < 8 and u >= threshold[events, c]:
-                        events += 1
-                    ampa[post] += np.int32(events) * psp[base + q]
+            for q in range(m):
+                row = base + q
+                u = ints(np.int32(np.int64(words[q]) - (1 << 31)))
+                at = rate_class[row] * MOST
+                events = lowest(~bits(u > load(thresholds, at, LANES)))
+                if events == LANES:
+                    for k in range(LANES, MOST, LANES):
+                        if events == k:
+                            events += lowest(~bits(u > load(thresholds, at + k, LANES)))
+                to, size, amount = first[row], count[row], ints(psp[row])
+                choice = np.uint64(words[B + q]) | np.uint64(words[2 * B + q]) << np.uint64(32)
+                received = tally(choice, min(events, 15))
+                if events > 15:
+                    received = received + tally(np.uint64(words[3 * B + q]), min(events - 15, 8))
+                    for k in range(23, events, 8):  # each further Philox block has room for eight
+                        w0, w1, w2, w3 = philox4x32(
+                            np.uint64(k0[q]), np.uint64(k1[q]), low, high, np.uint64(block[q]), np.uint64(k)
+                        )
+                        received = received + tally(w0, min(events - k, 8))
+                store(ampa, to, size, load(ampa, to, size) + received * amount)
+
+
+def event_thresholds(hz: np.ndarray) -> np.ndarray:
+    """BackgroundRates.threshold [classes, 96] for events per neuron and second, shape [classes]."""
+    from scipy.stats import poisson
+
+    below = poisson.cdf(np.arange(MOST)[None, :], LANES * np.asarray(hz, float)[:, None] / 1000.0)
+    return (np.clip(np.rint(below * 2.0**32) - 1, 0, 2**32 - 1) - 2**31).astype(np.int32)

@@ -7,6 +7,7 @@ from components.network import Branch, Gained, Gains, Spikes, Synapse, Threads
 from engine.kernel import kernel
 from engine.schedule import Now
 from engine.system import system
+from systems.deliver_spikes import BATCH, LOOK, UNIT, add
 
 
 @system(
@@ -22,11 +23,26 @@ def deliver_modulated(n, tick, bounds, ids, count, post, weight, delay, group, s
     """
     parts = bounds.shape[0] - 1
     slots = ring.shape[0]
-    since = tick[0] - 1
+    flat = ring.ravel()
+    mask, width, since = np.uint32(slots - 1), np.uint32(ring.shape[1]), np.uint32((tick[0] - 1) & (slots - 1))
+    most = np.float32(1 << 29)
     for part in nb.prange(parts):
         ran[nb.get_thread_id()] += 1
+        cell, amount = np.empty(BATCH + LOOK, np.uint32), np.empty(BATCH, np.int32)
+        filled = 0
         for s in range(count[0]):
-            pre = ids[s]
-            for j in range(start[pre, part], start[pre, part + 1]):
-                amount = weight[j] * gain[group[j]] * np.float32(65536) + np.float32(0.5)
-                ring[(since + delay[j]) & (slots - 1), post[j]] += np.int32(min(amount, np.float32(1 << 29)))
+            row, end = start[ids[s], part], start[ids[s], part + 1]
+            while row < end:
+                m = min(BATCH - filled, end - row)
+                cells, amounts = cell[filled : filled + m], amount[filled : filled + m]
+                posts, delays = post[row : row + m], delay[row : row + m]
+                for j in range(m):  # vector code: where to
+                    cells[j] = ((since + np.uint32(delays[j])) & mask) * width + np.uint32(posts[j])
+                weights, groups = weight[row : row + m], group[row : row + m]
+                for j in range(m):  # ... and how much
+                    amounts[j] = np.int32(min(weights[j] * gain[groups[j]] * UNIT + np.float32(0.5), most))
+                row, filled = row + m, filled + m
+                if filled == BATCH:
+                    add(flat, cell, amount, filled)
+                    filled = 0
+        add(flat, cell, amount, filled)

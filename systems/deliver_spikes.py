@@ -4,21 +4,37 @@ import numba as nb
 import numpy as np
 
 from components.network import Fanout, Spikes, Synapse, Threads
+from engine.errors import UserError
 from engine.kernel import kernel
+from engine.prefetch import prefetch
 from engine.schedule import Now
 from engine.system import system
 
-CHUNK = 64  # synapses handled together
 LIMIT = np.int32(1 << 30)
+UNIT = np.float32(65536)  # arrivals are counted in 2^-16 mV
+AHEAD = 2  # spikes whose synapses are being loaded while one is delivered
+BATCH = 4096  # synapses handled together
+LOOK = 64  # additions between asking for memory and using it
+LINE = 8  # synapses in a cache line
+
+
+@nb.njit(error_model="numpy")
+def add(flat, cell, amount, count):
+    """flat[cell] += amount for the first `count`, each asked for LOOK additions before its turn."""
+    cell[count : count + LOOK] = 0
+    for j in range(min(LOOK, count)):
+        prefetch(flat, cell[j])
+    for j in range(count):
+        prefetch(flat, cell[j + LOOK])
+        flat[cell[j]] += amount[j]
 
 
 @system(
-    reads=[Now.tick, Threads.bounds, Spikes.ids, Spikes.count, Synapse.post, Synapse.weight, Synapse.delay,
-           Fanout.start],
+    reads=[Now.tick, Threads.bounds, Spikes.ids, Spikes.count, Synapse.post, Fanout.start, Fanout.parcel],
     writes=[Fanout.ring, Fanout.arrived, Fanout.saturated, Threads.ran],
 )  # fmt: skip
 @kernel
-def deliver_spikes(n, tick, bounds, ids, count, post, weight, delay, start, ring, arrived, saturated, ran):
+def deliver_spikes(n, tick, bounds, ids, count, post, start, parcel, ring, arrived, saturated, ran):
     """Push every spike along its synapses, quantised to 2^-16 mV; integer sums do not depend on the order.
 
     Each part owns a range of target neurons. A spike of tick t with delay d arrives in tick t + d.
@@ -27,23 +43,34 @@ def deliver_spikes(n, tick, bounds, ids, count, post, weight, delay, start, ring
     slots = ring.shape[0]
     now = tick[0]
     flat = ring.ravel()
-    mask, width = np.uint32(slots - 1), np.uint32(ring.shape[1])
-    since = np.uint32((now - 1) & (slots - 1))
+    mask, width, since = np.uint32(slots - 1), np.uint32(ring.shape[1]), np.uint32((now - 1) & (slots - 1))
+    spikes = count[0]
     for part in nb.prange(parts):
         ran[nb.get_thread_id()] += 1
-        cell, amount = np.empty(CHUNK, np.uint32), np.empty(CHUNK, np.int32)
-        for s in range(count[0]):
+        cell, amount = np.empty(BATCH + LOOK, np.uint32), np.empty(BATCH, np.int32)
+        filled = 0
+        for s in range(-AHEAD, spikes):
+            if s + AHEAD < spikes:
+                pre = ids[s + AHEAD]
+                for j in range(start[pre, part], start[pre, part + 1] + LINE - 1, LINE):
+                    prefetch(parcel, j)
+            if s < 0:
+                continue
             pre = ids[s]
             row, end = start[pre, part], start[pre, part + 1]
-            for a in range(row, end, CHUNK):
-                m = min(CHUNK, end - a)
-                posts, weights, delays = post[a : a + m], weight[a : a + m], delay[a : a + m]
-                for j in range(m):  # vector code: where to, and how much
-                    cell[j] = ((since + np.uint32(delays[j])) & mask) * width + np.uint32(posts[j])
-                for j in range(m):
-                    amount[j] = np.int32(weights[j] * np.float32(65536) + np.float32(0.5))
-                for j in range(m):
-                    flat[cell[j]] += amount[j]
+            while row < end:
+                m = min(BATCH - filled, end - row)
+                taken, cells, amounts = parcel[row : row + m], cell[filled : filled + m], amount[filled : filled + m]
+                for j in range(m):  # vector code: where to
+                    word = np.uint32(taken[j])
+                    cells[j] = ((since + (word >> np.uint32(24))) & mask) * width + (word & np.uint32(0xFFFFFF))
+                for j in range(m):  # ... and how much
+                    amounts[j] = np.int32(taken[j] >> np.uint64(32))
+                row, filled = row + m, filled + m
+                if filled == BATCH:
+                    add(flat, cell, amount, filled)
+                    filled = 0
+        add(flat, cell, amount, filled)
         first, last = bounds[part], bounds[part + 1]
         due, into = ring[now & (slots - 1), first:last], arrived[first:last]
         lost = np.uint32(0)
@@ -53,3 +80,14 @@ def deliver_spikes(n, tick, bounds, ids, count, post, weight, delay, start, ring
             into[k] = LIMIT if over else due[k]
         due[:] = 0
         saturated[part] += lost
+
+
+def parcels(post: np.ndarray, weight: np.ndarray, delay: np.ndarray) -> np.ndarray:
+    """Fanout.parcel: target in bits 0..23, delay in 24..31, quantised weight in 32..63.
+
+    deliver_spikes reads nothing else of a synapse: whoever changes its columns makes its parcel again.
+    """
+    if post.max(initial=0) >= 1 << 24:
+        raise UserError(f"a target has number {post.max()}; expected at most {1 << 24:,} neurons")
+    amount = (weight * UNIT + np.float32(0.5)).astype(np.int32).astype(np.uint64)
+    return post.astype(np.uint64) | delay.astype(np.uint64) << np.uint64(24) | amount << np.uint64(32)

@@ -14,11 +14,12 @@ from components.network import Threads
 from components.neuron import Adaptation, Ampa, Gaba, GabaSlow, Membrane, Nmda, TickConstants
 from components.timing import Substeps
 from engine.kernel import kernel
+from engine.lanes import LANES, bits, first, floats, ints, load, lowest, put, store, where
 from engine.system import system
 
-B = 256  # neurons per block: the scratch rows of a block stay in the first-level cache
+B = 256  # neurons of a run at most, and gathered for substeps at a time
 TINY = np.float32(1e-12)  # smaller drives are zero: denormal floats cost a hundred cycles each
-# rows of the flat scratch; constant offsets let the compiler see that rows do not overlap
+# rows of the flat block of gathered neurons
 V, C, D, R, TH, RE, RF, F = (B * k for k in range(8))
 GE, DE, KE, AE, GI, DI, KI, AI, GS, DS, KS, AS = (B * k for k in range(8, 20))
 # constants of a run of alike neurons (TickConstants.rows): decay over a tick, then per receptor what remains of the
@@ -30,47 +31,31 @@ ROWS = 25
 
 
 @nb.njit(error_model="numpy")
-def whole_tick(x, m, c):
-    """One exact step of a tick for `m` alike neurons; `x` scratch, `c` [25] constants. F marks who may spike."""
-    dt, kept = c[DT], np.float32(1) - c[DT]
-    ed, ek, ea, el = c[ED], c[EK], c[EA], c[EL]
-    id_, ik, ia, il = c[ID], c[IK], c[IA], c[IL]
-    sd, sk, sa, sl = c[SD], c[SK], c[SA], c[SL]
-    for k in range(m):
-        v = x[V + k]
-        ge, ae, gi, ai, gs, as_ = x[GE + k], x[AE + k], x[GI + k], x[AI + k], x[GS + k], x[AS + k]
-        free = v * dt + x[C + k] * kept
-        up = ge * ek + ae * ea
-        down = gi * ik + ai * ia + gs * sk + as_ * sa
-        bound = (v if v > free else free) + up
-        far = (bound < x[TH + k]) & (x[R + k] <= np.float32(0))
-        x[F + k] = np.float32(0) if far else np.float32(1)
-        x[V + k] = free + up - down if far else v
-        x[GE + k] = ge * ed + ae * el if far else ge
-        x[GI + k] = gi * id_ + ai * il if far else gi
-        x[GS + k] = gs * sd + as_ * sl if far else gs
-
-
-@nb.njit(error_model="numpy")
-def substeps_of(x, steps):
-    """`steps` exact steps of a gathered block with threshold, reset and refractoriness; one vector loop per step."""
-    for sub in range(steps):
-        stamp = np.float32(sub + 1)
-        for k in range(B):
-            ge, gi, gs = x[GE + k], x[GI + k], x[GS + k]
-            u = x[C + k] + x[V + k] * x[D + k] + ge * x[KE + k] - gi * x[KI + k] - gs * x[KS + k]
-            x[GE + k] = ge * x[DE + k] + x[AE + k]
-            x[GI + k] = gi * x[DI + k] + x[AI + k]
-            x[GS + k] = gs * x[DS + k] + x[AS + k]
-            left = x[R + k]
-            reset = x[RE + k]
-            stamped = x[F + k]
-            hold = x[RF + k]
-            u = u if left <= np.float32(0) else reset  # a held neuron sits at reset, below threshold
-            hit = u >= x[TH + k]
-            x[F + k] = stamp if hit else stamped
-            x[V + k] = reset if hit else u
-            x[R + k] = (hold if hit else left) - np.float32(1)
+def take_substeps(x, count, steps):
+    """`steps` exact steps of `count` gathered neurons with threshold, reset and refractoriness, in registers."""
+    zero, one = floats(np.float32(0)), floats(np.float32(1))
+    for k in range(0, count, LANES):
+        v, c, d, left = load(x, V + k, 16), load(x, C + k, 16), load(x, D + k, 16), load(x, R + k, 16)
+        threshold, reset, hold = load(x, TH + k, 16), load(x, RE + k, 16), load(x, RF + k, 16)
+        ge, de, ke, ae = load(x, GE + k, 16), load(x, DE + k, 16), load(x, KE + k, 16), load(x, AE + k, 16)
+        gi, di, ki, ai = load(x, GI + k, 16), load(x, DI + k, 16), load(x, KI + k, 16), load(x, AI + k, 16)
+        gs, ds, ks, as_ = load(x, GS + k, 16), load(x, DS + k, 16), load(x, KS + k, 16), load(x, AS + k, 16)
+        stamp = stamped = zero
+        for _ in range(steps):
+            stamp = stamp + one
+            u = c + v * d + ge * ke - gi * ki - gs * ks
+            ge, gi, gs = ge * de + ae, gi * di + ai, gs * ds + as_
+            u = where(left <= zero, u, reset)  # a held neuron sits at reset, below threshold
+            hit = u >= threshold
+            stamped = where(hit, stamp, stamped)
+            v = where(hit, reset, u)
+            left = where(hit, hold, left) - one
+        store(x, V + k, 16, v)
+        store(x, R + k, 16, left)
+        store(x, F + k, 16, stamped)
+        store(x, GE + k, 16, ge)
+        store(x, GI + k, 16, gi)
+        store(x, GS + k, 16, gs)
 
 
 @system(
@@ -94,126 +79,101 @@ def lif_integrate(
     >= one tick). NMDA and adaptation are constant within a tick.
     """
     parts = bounds.shape[0] - 1
-    steps = substeps[0]
     runs = run.shape[0] - 1
     for part in nb.prange(parts):
         ran[nb.get_thread_id()] += 1
-        x = np.zeros(20 * B, np.float32)
-        first = runs * part // parts
-        last = runs * (part + 1) // parts
-        near = np.empty(run[last] - run[first], np.int32)
-        run_of = np.empty(run[last] - run[first], np.int32)
+        begin, end = runs * part // parts, runs * (part + 1) // parts
+        fired[run[begin] : run[end]] = 0
+        zero, one, tiny, none = floats(np.float32(0)), floats(np.float32(1)), floats(TINY), ints(np.int32(0))
+        x, into, near = np.empty(20 * B, np.float32), np.empty(LANES, np.float32), np.empty(B, np.int64)
+        if s is None:
+            x[GS:] = np.float32(0)
         found = 0
-        for r in range(first, last):
-            o = run[r]
-            m = run[r + 1] - o
-            p = o + m  # slices, not offsets: a loop over plain `k` needs no sign check and becomes vector code
-            va, ea, ia, ca = v[o:p], e[o:p], i[o:p], drive[o:p]
-            for k in range(m):
-                x[V + k] = va[k]
-            for k in range(m):
-                x[C + k] = ca[k]
-            counts = e_arrived[o:p]
-            for k in range(m):
-                x[AE + k] = np.float32(counts[k])
-            if n_i is not None:
-                na, nd, nj = n_i[o:p], n_decay[o:p], n_jump[o:p]
-                for k in range(m):
-                    na[k] = na[k] * nd[k]
-                for k in range(m):
-                    na[k] += x[AE + k] * nj[k]
-                for k in range(m):
-                    x[C + k] += na[k]
-            if a_w is not None:
-                wa, wd = a_w[o:p], a_decay[o:p]
-                for k in range(m):
-                    x[C + k] -= wa[k]
-                for k in range(m):
-                    w = wa[k] * wd[k]
-                    wa[k] = w if w > TINY else np.float32(0)
-            held, th = refractory_left[o:p], threshold[o:p]
-            for k in range(m):
-                x[R + k] = held[k]
-            for k in range(m):
-                x[TH + k] = th[k]
-            for k in range(m):
-                x[GE + k] = ea[k]
-            for k in range(m):
-                x[GI + k] = ia[k]
-            counts = i_arrived[o:p]
-            for k in range(m):
-                x[AI + k] = np.float32(counts[k])
-            if s is not None:
-                sa = s[o:p]
-                for k in range(m):
-                    x[GS + k] = sa[k]
-                counts = s_arrived[o:p]
-                for k in range(m):
-                    x[AS + k] = np.float32(counts[k])
-            whole_tick(x, m, constants[r])
-            for k in range(m):
-                va[k] = x[V + k] if abs(x[V + k]) > TINY else np.float32(0)
-            for k in range(m):
-                ea[k] = x[GE + k] if x[GE + k] > TINY else np.float32(0)
-            for k in range(m):
-                ia[k] = x[GI + k] if x[GI + k] > TINY else np.float32(0)
-            if s is not None:
-                sa = s[o:p]
-                for k in range(m):
-                    sa[k] = x[GS + k] if x[GS + k] > TINY else np.float32(0)
-            fired[o:p] = 0
-            for k in range(m):
-                near[found] = o + k
-                run_of[found] = r
-                found += x[F + k] > np.float32(0)
-        for at in range(0, found, B):
-            m = min(B, found - at)
-            x[:] = np.float32(0)
-            x[TH : TH + B] = np.float32(1e30)
-            for k in range(m):
-                j = near[at + k]
-                into = drive[j]
+        for r in range(begin, end):
+            c = constants[r]
+            dt = floats(c[DT])
+            kept = one - dt
+            ed, ek, ea, el = floats(c[ED]), floats(c[EK]), floats(c[EA]), floats(c[EL])
+            id_, ik, ia, il = floats(c[ID]), floats(c[IK]), floats(c[IA]), floats(c[IL])
+            sd, sk, sa, sl = floats(c[SD]), floats(c[SK]), floats(c[SA]), floats(c[SL])
+            for k in range(run[r], run[r + 1], LANES):
+                m = min(LANES, run[r + 1] - k)
+                u, ge, gi, towards = load(v, k, m), load(e, k, m), load(i, k, m), load(drive, k, m)
+                ae, ai = floats(load(e_arrived, k, m)), floats(load(i_arrived, k, m))
                 if n_i is not None:
-                    into += n_i[j]
+                    slow = load(n_i, k, m) * load(n_decay, k, m) + ae * load(n_jump, k, m)
+                    store(n_i, k, m, slow)
+                    towards = towards + slow
                 if a_w is not None:
-                    into -= a_w[j] / a_decay[j]
-                x[V + k] = v[j]
-                c = constants[run_of[at + k]]
-                x[D + k] = c[FD]
-                x[C + k] = into * (np.float32(1) - c[FD])
-                x[R + k] = refractory_left[j]
-                x[TH + k] = threshold[j]
-                x[RE + k] = c[FRE]
-                x[RF + k] = c[FRF]
-                x[GE + k] = e[j]
-                x[DE + k] = c[FED]
-                x[KE + k] = c[FEK]
-                x[AE + k] = np.float32(e_arrived[j]) * c[FEJ]
-                x[GI + k] = i[j]
-                x[DI + k] = c[FID]
-                x[KI + k] = c[FIK]
-                x[AI + k] = np.float32(i_arrived[j]) * c[FIJ]
+                    w = load(a_w, k, m)
+                    towards = towards - w
+                    w = w * load(a_decay, k, m)
+                    store(a_w, k, m, where(w > tiny, w, zero))
+                free = u * dt + towards * kept
+                up = ge * ek + ae * ea
+                down = gi * ik + ai * ia
                 if s is not None:
-                    x[GS + k] = s[j]
-                    x[DS + k] = c[FSD]
-                    x[KS + k] = c[FSK]
-                    x[AS + k] = np.float32(s_arrived[j]) * c[FSJ]
-            substeps_of(x, steps)
-            for k in range(m):
-                j = near[at + k]
-                v[j] = x[V + k]
-                refractory_left[j] = max(x[R + k], np.float32(0))
-                fired[j] = np.uint8(x[F + k])
-                e[j] = x[GE + k]
-                i[j] = x[GI + k]
+                    gs, as_ = load(s, k, m), floats(load(s_arrived, k, m))
+                    down = down + (gs * sk + as_ * sa)
+                far = where(u > free, u, free) + up < load(threshold, k, m)
+                far = far & (load(refractory_left, k, m) <= zero) & first(m)
+                close = bits(far) ^ bits(first(m))
+                if close:
+                    store(into, 0, LANES, towards)
+                    while close:
+                        lane = lowest(close)
+                        close &= close - np.uint64(1)
+                        j = k + lane
+                        near[found] = j
+                        x[V + found] = v[j]
+                        x[D + found] = c[FD]
+                        x[C + found] = into[lane] * (np.float32(1) - c[FD])
+                        x[R + found] = refractory_left[j]
+                        x[TH + found] = threshold[j]
+                        x[RE + found] = c[FRE]
+                        x[RF + found] = c[FRF]
+                        x[GE + found] = e[j]
+                        x[DE + found] = c[FED]
+                        x[KE + found] = c[FEK]
+                        x[AE + found] = np.float32(e_arrived[j]) * c[FEJ]
+                        x[GI + found] = i[j]
+                        x[DI + found] = c[FID]
+                        x[KI + found] = c[FIK]
+                        x[AI + found] = np.float32(i_arrived[j]) * c[FIJ]
+                        if s is not None:
+                            x[GS + found] = s[j]
+                            x[DS + found] = c[FSD]
+                            x[KS + found] = c[FSK]
+                            x[AS + found] = np.float32(s_arrived[j]) * c[FSJ]
+                        found += 1
+                u = free + up - down
+                put(v, k, far, where((u > tiny) | (u < zero - tiny), u, zero))
+                ge, gi = ge * ed + ae * el, gi * id_ + ai * il
+                put(e, k, far, where(ge > tiny, ge, zero))
+                put(i, k, far, where(gi > tiny, gi, zero))
+                store(e_arrived, k, m, none)
+                store(i_arrived, k, m, none)
                 if s is not None:
-                    s[j] = x[GS + k]
-                if a_w is not None and x[F + k] > np.float32(0):
-                    a_w[j] += a_step[j]
-        e_arrived[run[first] : run[last]] = 0
-        i_arrived[run[first] : run[last]] = 0
-        if s is not None:
-            s_arrived[run[first] : run[last]] = 0
+                    gs = gs * sd + as_ * sl
+                    put(s, k, far, where(gs > tiny, gs, zero))
+                    store(s_arrived, k, m, none)
+                if found > B - LANES or (found and k + LANES >= run[end]):
+                    for q in range(found, -(-found // LANES) * LANES):  # what fills the last register
+                        for row in range(20):
+                            x[row * B + q] = np.float32(0)
+                    take_substeps(x, found, substeps[0])
+                    for q in range(found):
+                        j = near[q]
+                        v[j] = x[V + q]
+                        refractory_left[j] = max(x[R + q], np.float32(0))
+                        fired[j] = np.uint8(x[F + q])
+                        e[j] = x[GE + q]
+                        i[j] = x[GI + q]
+                        if s is not None:
+                            s[j] = x[GS + q]
+                        if a_w is not None and x[F + q] > np.float32(0):
+                            a_w[j] += a_step[j]
+                    found = 0
 
 
 def tick_constants(table, steps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -27,14 +27,10 @@ START_MV = {"ampa": 6.0, "gaba": 7.0, "gaba_slow": 7.0}  # mean depolarisation b
 
 def set_background(world, populations, hz: np.ndarray) -> None:
     """Change the Poisson thresholds of populations that already have background, in place."""
-    from scipy.stats import poisson
+    from components.neuron import BackgroundRates
+    from systems.background_noise import event_thresholds
 
-    from components.neuron import BackgroundQuads
-
-    table = world.tables["background"]
-    threshold = np.minimum(poisson.cdf(np.arange(8)[:, None], hz[None, :] / 1000.0) * 2.0**32, 2.0**32 - 1)
-    table[BackgroundQuads.threshold][:] = threshold.astype(np.uint32)
-    table[BackgroundQuads.quiet][:] = table[BackgroundQuads.threshold][0, table[BackgroundQuads.rate_class]]
+    world.tables["background"][BackgroundRates.threshold][:] = event_thresholds(hz)
 
 
 def calibrate(profile: str, iterations: int, seconds: float, resume: bool, seed: int, gain: float, say=print,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import poisson
 
 from components.network import (
     Arrivals,
@@ -28,7 +27,7 @@ from components.neuron import (
     Adaptation,
     Ampa,
     Background,
-    BackgroundQuads,
+    BackgroundRates,
     Gaba,
     GabaSlow,
     LowThreshold,
@@ -37,9 +36,12 @@ from components.neuron import (
     TickConstants,
 )
 from engine.errors import UserError
+from engine.lanes import LANES
 from engine.scene import Source, load_scene
 from engine.units import quantity
 from engine.world import World
+from systems.background_noise import event_thresholds
+from systems.deliver_spikes import parcels
 from systems.lif_integrate import tick_constants
 from systems.spawn.circuit_model import BackgroundSpec, Cell, Circuit, Modulation, Projection
 from systems.spawn.connectome import Connectome, delays_ms, tau_region_ms
@@ -311,32 +313,25 @@ def fill(world: World, table, population: Population, rows: slice, substeps: int
 
 
 def make_background(world: World, network: Network) -> None:
-    """One row per neuron with background, padded to fours per population, drawn from the population's own stream."""
+    """One row per 16 neurons with background, drawn from the population's own stream."""
     chosen = [p for p in network.populations if network.background_hz.get(p.name, 0.0) > 0]
     if not chosen:
         return
-    quads = [(p.count + 3) // 4 for p in chosen]
-    table = world.add_table("background", [Background, BackgroundQuads], 4 * sum(quads))
-    rates = np.array([network.background_hz[p.name] / 1000.0 for p in chosen])  # events per tick
-    if rates.max() > 2.0:
-        worst = chosen[int(rates.argmax())].name
-        raise UserError(f"{worst}: background of {rates.max() * 1000:.0f} Hz, expected at most 2000 Hz; raise its psp")
-    threshold = np.minimum(poisson.cdf(np.arange(8)[:, None], rates[None, :]) * 2.0**32, 2.0**32 - 1).astype(np.uint32)
+    blocks = [-(-p.count // LANES) for p in chosen]
+    table = world.add_table("background", [Background, BackgroundRates], sum(blocks))
+    hz = np.array([network.background_hz[p.name] for p in chosen])
+    if hz.max() > 2000.0:
+        worst = chosen[int(hz.argmax())].name
+        raise UserError(f"{worst}: background of {hz.max():.0f} Hz, expected at most 2000 Hz; raise its psp")
+    table.set_side(BackgroundRates.threshold, event_thresholds(hz))
     keys = np.array([world.streams.key(f"background/{p.name}") for p in chosen], np.uint32)
-    quad_of = np.repeat(np.arange(len(chosen)), quads)
-    table.set_side(BackgroundQuads.key0, keys[quad_of, 0].copy())
-    table.set_side(BackgroundQuads.key1, keys[quad_of, 1].copy())
-    table.set_side(BackgroundQuads.index, np.concatenate([np.arange(q) for q in quads]).astype(np.uint32))
-    table.set_side(BackgroundQuads.threshold, np.ascontiguousarray(threshold))
-    table.set_side(BackgroundQuads.quiet, threshold[0, quad_of].copy())
-    table.set_side(BackgroundQuads.rate_class, quad_of.astype(np.int32))
-    psp = np.array([round(p.cell.background.psp * UNIT) for p in chosen], np.int32)
-    table.set_side(BackgroundQuads.psp, psp[quad_of].copy())
-    at = 0
-    for population, q in zip(chosen, quads, strict=True):
-        rows = slice(at, at + population.count)
-        table[Background.target][rows] = np.arange(population.first, population.first + population.count)
-        at += 4 * q
+    of = np.repeat(np.arange(len(chosen)), blocks)
+    index = np.concatenate([np.arange(b) for b in blocks])
+    table[Background.key0][:], table[Background.key1][:] = keys[of, 0], keys[of, 1]
+    table[Background.index][:], table[Background.rate_class][:] = index, of
+    table[Background.first][:] = np.array([p.first for p in chosen])[of] + LANES * index
+    table[Background.count][:] = np.minimum(np.array([p.count for p in chosen])[of] - LANES * index, LANES)
+    table[Background.psp][:] = np.array([round(p.cell.background.psp * UNIT) for p in chosen], np.int32)[of]
 
 
 # projections ----------------------------------------------------------------------------------------------------
@@ -572,6 +567,7 @@ def lay_out(world: World, network: Network, receptor: str, branch: str, columns:
         table.set_side(Branch.ring, world.tables[f"synapses_{receptor}"][Fanout.ring])
         return
     table.set_side(Fanout.start, start)
+    table.set_side(Fanout.parcel, parcels(post, table[Synapse.weight], table[Synapse.delay]))
     table.set_side(Fanout.ring, np.zeros((slots, total), np.int32))
     table.set_side(Fanout.arrived, world[RECEPTORS[receptor][1]])
     table.set_side(Fanout.saturated, np.zeros(MAX_PARTS, np.int64))

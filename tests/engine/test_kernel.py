@@ -115,3 +115,16 @@ def test_columns_of_the_toy_are_what_the_kernels_saw():
     before = runner.world.tables["balls"][Ball.y].copy()
     run(runner, 50)
     assert (runner.world.tables["balls"][Ball.y] != before).all()
+
+
+def test_an_entry_is_the_kernel_and_a_plain_function_stays_itself():
+    assert kernels.entry(len, ()) is len
+    by_entry, by_call = balls(), balls()
+    for runner, way in ((by_entry, lambda c: kernels.entry(c.function, c.args)), (by_call, lambda c: c.function)):
+        for _, call in runner.calls():
+            way(call)(*call.args)
+    ours, theirs = (r.world.tables["balls"] for r in (by_entry, by_call))
+    assert all(np.array_equal(ours[c], theirs[c]) for c in ours.columns)
+    assert not np.array_equal(ours[Ball.y], balls().world.tables["balls"][Ball.y])
+    call = next(c for _, c in by_entry.calls() if c.system is fall)
+    assert kernels.entry(call.function, call.args) is not call.function

@@ -70,3 +70,12 @@ def test_side_arrays_have_any_shape_but_the_declared_type():
 def test_a_column_the_table_lacks_is_named_in_the_error():
     with pytest.raises(KeyError, match=r"balls has no column Spin\.bounces"):
         Table("balls", [Ball], 1)[Spin.bounces]
+
+
+def test_large_columns_start_at_different_places_in_their_pages():
+    """All at the same place made loops over many columns wait for each other's stores; growing must not undo it."""
+    table = Table("balls", [Ball, Spin], 5000)
+    table.append(3000)
+    starts = [a.ctypes.data % 4096 for a in table.columns.values()]
+    assert len(starts) == 3 and len(set(starts)) == 3 and not any(s % 64 for s in starts)
+    assert table.bytes == 8000 * (4 + 4 + 4) and (table[Ball.y] == 1.0).all()

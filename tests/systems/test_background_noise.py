@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import chi2, poisson
 
 from components.network import Arrivals, Threads
-from components.neuron import Background, BackgroundQuads
+from components.neuron import Background
 from engine.schedule import Now
 from systems.background_noise import background_noise
 from tests.systems.nets import build, cell
@@ -52,7 +52,7 @@ def test_each_class_has_its_own_rate_and_psp():
         f"c{k}": cell(count=101, background={"psp": f"{k + 1} mV", "rate": f"{100 * (k + 1)} Hz"}) for k in range(3)
     }
     world, network, _ = build(cells)
-    assert world.tables["background"].row_count == 3 * 104, "rows are padded to fours"
+    assert world.tables["background"].row_count == 3 * 7, "a row for 16 neurons, 5 in the last"
     total = np.zeros(303)
     for tick in range(400):
         world[Now.tick][0] = tick
@@ -107,12 +107,12 @@ def test_two_threads_draw_the_same_and_both_run():
     assert two[Threads.ran][0] > 0 and two[Threads.ran][1] > 0 and one[Threads.ran][1] == 0
 
 
-def test_a_psp_of_nothing_and_a_padding_row_add_nothing():
-    world, _ = noisy({"a": 900.0}, count=5)
+def test_a_psp_of_nothing_and_a_place_without_neuron_add_nothing():
+    world, network = noisy({"a": 900.0, "b": 0.0}, count=5)
     table = world.tables["background"]
-    assert table[Background.target].tolist() == [0, 1, 2, 3, 4, -1, -1, -1]
-    assert table[BackgroundQuads.key0].shape == (2,)
-    table[BackgroundQuads.psp][:] = 0
+    assert table[Background.first].tolist() == [0] and table[Background.count].tolist() == [5]
+    assert counts(world, range(50))[:, network.by_name["toy.all.b"].neurons].sum() == 0
+    table[Background.psp][:] = 0
     assert counts(world, range(50)).sum() == 0
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from components.network import Arrivals, Fanout, Spikes, Synapse
-from components.neuron import Ampa, BackgroundQuads, Gaba, Membrane
+from components.neuron import Ampa, Background, Gaba, Membrane
 from engine.random import Streams
 from engine.schedule import Now
 from systems.background_noise import background_noise
@@ -92,8 +92,8 @@ def ours(substeps: int = 10, **changes) -> list[dict[str, float]]:
     for seed in range(SEEDS):
         streams = Streams(1000 + seed)
         key = np.array([streams.key(f"background/{p.name}") for p in network.populations], np.uint32)
-        quad = np.repeat(np.arange(2), [N_E // 4, N_I // 4])
-        background[BackgroundQuads.key0][:], background[BackgroundQuads.key1][:] = key[quad, 0], key[quad, 1]
+        of = background[Background.rate_class]
+        background[Background.key0][:], background[Background.key1][:] = key[of, 0], key[of, 1]
         neurons[Membrane.v][:] = streams.generator("v").uniform(0, 7.5, N_E + N_I)
         neurons[Membrane.refractory_left][:] = neurons[Ampa.i][:] = neurons[Gaba.i][:] = 0
         world[Spikes.count][:] = 0

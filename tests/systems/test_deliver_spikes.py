@@ -7,7 +7,7 @@ import pytest
 from components.network import Arrivals, Fanout, Spikes, Synapse, Threads
 from components.neuron import Membrane
 from engine.schedule import Now
-from systems.deliver_spikes import LIMIT, deliver_spikes
+from systems.deliver_spikes import LIMIT, deliver_spikes, parcels
 from tests.systems.nets import build, cell
 
 UNIT = 65536
@@ -88,7 +88,7 @@ def test_arrivals_equal_a_plain_sum_over_synapses():
             hit = np.isin(pre, fired)
             np.add.at(due, (tick - 1 + table[Synapse.delay][hit].astype(int), table[Synapse.post][hit]), steps[hit])
             assert (arrivals(world, table, tick) * UNIT == due[tick]).all()
-            fired = np.flatnonzero(rng.random(800) < 0.02)
+            fired = np.flatnonzero(rng.random(800) < (0.5 if tick % 20 == 0 else 0.02))
         assert due.sum() > 0 and table[Fanout.saturated].sum() == 0
 
 
@@ -174,3 +174,11 @@ def test_a_world_without_spikes_receives_nothing():
     for _ in range(30):
         runner.step()
     assert world[Spikes.count][0] == 0 and not world[Arrivals.ampa].any()
+
+
+def test_a_parcel_holds_target_delay_and_weight_to_its_limits():
+    """The largest index, delay and weight share one word without touching each other; half units round up."""
+    post, delay = np.array([0, 2**24 - 1, 5], np.int32), np.array([1, 255, 7], np.uint8)
+    weight = np.array([0.0, 8192.0, 2.5 / UNIT], np.float32)
+    made = parcels(post, weight, delay).tolist()
+    assert made == [1 << 24, 2**24 - 1 | 255 << 24 | (1 << 29) << 32, 5 | 7 << 24 | 3 << 32]

@@ -139,9 +139,9 @@ def test_the_check_above_can_fail(brain):
     (delay, _, _), *_ = brain.between(a, b)
     stranger = next(k for k in range(brain.network.neuron_count) if k != a and not brain.between(a, k))
     assert not brain.follow(a, stranger, brain.slots).any()
-    column = brain.synapses["synapses_ampa"][Synapse.delay]
+    column = brain.synapses["synapses_ampa"][Fanout.parcel]
     kept = column[row]
-    column[row] = kept + 1
+    column[row] = kept + np.uint64(1 << 24)
     try:
         assert not brain.follow(a, b, delay + 5)[:delay].any()
     finally:
