@@ -5,7 +5,7 @@
 Stage `alone`: each structure by itself, all others standing in at their target rates (brain.stand_ins), so nothing can
 run away. Background rates follow the error of the log rate at rest by damped secant steps; between them each stimulus
 of the file is applied, and gains of `calibrated` projections follow the cells that miss their driven band.
-Stage `together`: the whole scene (the newborn, or the walker for the adult) closes the loop on all structures at once.
+Stage `together`: the whole scene (the newborn, or the brain without a body for the adult) closes the loop on all structures at once.
 Regions are calibrated one by one, other structures by cell type (all instances share one rate).
 Writes assets/circuits/calibration/<structure>_<profile>.json with provenance after every structure and every stage, so
 an interrupted run (Ctrl-C) goes on with --resume.
@@ -27,7 +27,7 @@ from engine.errors import UserError
 from tools.calibrate_cortex import set_background
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "circuits"
-SCENES_OF = {"newborn": "newborn", "adult": "walker"}
+SCENES_OF = {"newborn": "newborn", "adult": "stimulate"}
 START_MV = 11.0  # mean depolarisation by background and tonic drive to start from
 LIMITS_HZ = (0.5, 1900.0)
 GAIN_LIMITS = (0.25, 4.0)
