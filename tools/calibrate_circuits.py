@@ -5,8 +5,8 @@
 Stage `alone`: each structure by itself, all others standing in at their target rates (brain.stand_ins), so nothing can
 run away. Background rates follow the error of the log rate at rest by damped secant steps; between them each stimulus
 of the file is applied, and gains of `calibrated` projections follow the cells that miss their driven band.
-Stage `together`: the whole scene (the newborn, or the brain without a body for the adult) closes the loop on all structures at once.
-Regions are calibrated one by one, other structures by cell type (all instances share one rate).
+Stage `together`: the whole scene (the newborn, or the brain without a body for the adult) closes the loop on all
+structures at once. Regions are calibrated one by one, other structures by cell type (all instances share one rate).
 Writes assets/circuits/calibration/<structure>_<profile>.json with provenance after every structure and every stage, so
 an interrupted run (Ctrl-C) goes on with --resume.
 """
@@ -22,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from components.network import Synapse
+from components.network import Fanout, Synapse
 from engine.errors import UserError
+from systems.deliver_spikes import parcels
 from tools.calibrate_cortex import set_background
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "circuits"
@@ -92,7 +93,11 @@ class Knobs:
         new = float(np.clip(self.gains.get(name, 1.0) * factor, *GAIN_LIMITS))
         ratio, self.gains[name] = new / self.gains.get(name, 1.0), new
         for table, numbers in network.projection_of.items():
-            self.sim.world.tables[table][Synapse.weight][numbers == number] *= np.float32(ratio)
+            columns = self.sim.world.tables[table]
+            columns[Synapse.weight][numbers == number] *= np.float32(ratio)
+            if Fanout in columns:
+                packed = parcels(columns[Synapse.post], columns[Synapse.weight], columns[Synapse.delay])
+                columns[Fanout.parcel][:] = packed
 
 
 def driven_errors(knobs: Knobs, circuits, seconds: float) -> dict[tuple[str, str], float]:
