@@ -52,8 +52,7 @@ def assert_healthy(found: dict, profile: str) -> None:
     assert 0.25 <= mean["long_range"] <= 0.45
     long_range = np.array([region["long_range"] for region in shares["regions"].values()])
     background = np.array([region["background"] for region in shares["regions"].values()])
-    if profile == "adult":  # the newborn's is the strict xfail below
-        assert np.mean((long_range >= 0.20) & (long_range <= 0.60)) >= 0.95
+    assert np.mean((long_range >= 0.20) & (long_range <= 0.60)) >= 0.95
     assert background.min() >= 0.15
 
 
@@ -76,7 +75,7 @@ def test_adult_cortex_meets_the_operating_point(seed):
     found = measured(load("stimulate", seed=seed, overrides=[*UNTOUCHED, "duration=31 s"]), 30.0)
     assert_healthy(found, "adult")
     assert 3.0 <= found["regional"].mean() <= 8.0
-    assert np.mean(np.abs(found["regional"] / 5.0 - 1.0) <= 0.2) >= 0.95
+    assert np.mean(np.abs(found["regional"] / 5.0 - 1.0) <= 0.2) >= 0.95  # health averages five seeds: all regions
     assert 0.7 <= found["cv"] <= 1.1
     assert 0.008 <= found["correlation"] <= 0.1
 
@@ -99,12 +98,3 @@ def test_a_run_starts_at_the_working_point():
     excitatory = [p for p in sim.network.populations if p.structure == "cortex" and p.cell.acts_on == "ampa"]
     rate = np.average([sim.rate_hz(p.name) for p in excitatory], weights=[p.count for p in excitatory])
     assert rate == pytest.approx(5.0, rel=0.33)
-
-
-@pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="92.5 % of regions (10 s, seed 7); the weakest region has 0.16")
-def test_the_connectome_reaches_nearly_every_newborn_region():
-    """Long-range input is 20 to 60 % of the excitatory charge in at least 95 % of regions."""
-    sim = load("newborn", seed=7, overrides=[*UNTOUCHED, "duration=11 s"])
-    regions = coupling_shares(sim.run("10 s"))["regions"].values()
-    assert np.mean([0.20 <= region["long_range"] <= 0.60 for region in regions]) >= 0.95
