@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from components.network import Fanout, Inputs, Spikes, Synapse
-from components.neuron import Adaptation, Ampa, Gaba, GabaSlow, Membrane, Nmda
+from components.neuron import Adaptation, Ampa, Gaba, GabaSlow, LowThreshold, Membrane, Nmda
 from engine.schedule import Runner
 from systems.schedule import TICK
 from systems.spawn import build
@@ -56,6 +56,8 @@ class Brain:
         self.rings = [t[Fanout.ring] for t in self.synapses.values() if Fanout in t]
         self.slots = max(ring.shape[0] for ring in self.rings)
         self.world[Inputs.threshold][:] = 1e30
+        for table in self.world.tables_with([LowThreshold]):
+            table[LowThreshold.gain][:] = 0  # a rebound would follow every inhibition
 
     def reset(self) -> None:
         """Everything at rest, nothing under way."""
