@@ -253,32 +253,41 @@ def calibrate_together(options) -> None:
     kinds = [np.array([k == kind for k in kind_of]) for kind in dict.fromkeys(kind_of) if kind]
     kept, rates = [], []
     sim.run("2 s")
-    for k in range(options.iterations):
-        knobs.apply()
-        sim.run("300 ms")
-        rate = knobs.grouped(knobs.rates(options.seconds))
-        if rate[excitatory].mean() > 60.0:
-            raise UserError(f"the network runs away ({rate[excitatory].mean():.0f} Hz): lower excitation, no result")
-        if k >= options.iterations * 2 // 3:
-            kept.append(np.log(knobs.hz))
-            rates.append(rate)
-        before = knobs.hz.copy()
-        error = knobs.step(rate, 0.5 if k < options.iterations // 2 else 0.25)
-        # An inhibition-stabilised network answers more drive to inhibition with less inhibition (Tsodyks 1997): so
-        # regional excitation corrects the rates, and inhibition the ratio of its rate to that of its region.
-        with np.errstate(invalid="ignore"):
-            of_region = np.nan_to_num(np.bincount(region, error * weight) / np.bincount(region, weight))[region]
-        signal = np.where(excitatory, error, error - of_region)
-        shared = signal.copy()
-        for kind in kinds:  # recurrence amplifies what all populations of a kind do together
-            shared[kind] = signal[kind].mean()
-        g = 0.06 * min(1.0, 2.0 * (1.0 - k / options.iterations) + 0.2)
-        step = np.clip(g * (signal - shared) + 0.9 * g * shared, -0.08, 0.08)
-        knobs.hz = np.where(regional, np.clip(before * np.exp(step), *LIMITS_HZ), knobs.hz)
-        if k % 5 == 4:
-            report(f"together {k + 1:3d}/{options.iterations}  E {rate[excitatory].mean():.2f} Hz", knobs, rate, error)
-        if k % 8 == 7 and k < options.iterations // 2:
-            adjust_gains(knobs, driven_errors(knobs, circuits, 0.6))
+    try:
+        for k in range(options.iterations):
+            knobs.apply()
+            sim.run("300 ms")
+            rate = knobs.grouped(knobs.rates(options.seconds))
+            if rate[excitatory].mean() > 60.0:
+                raise UserError(
+                    f"the network runs away ({rate[excitatory].mean():.0f} Hz): lower excitation, no result"
+                )
+            if k >= options.iterations * 2 // 3:
+                kept.append(np.log(knobs.hz))
+                rates.append(rate)
+            before = knobs.hz.copy()
+            error = knobs.step(rate, 0.5 if k < options.iterations // 2 else 0.25)
+            # An inhibition-stabilised network answers more drive to inhibition with less inhibition (Tsodyks 1997): so
+            # regional excitation corrects the rates, and inhibition the ratio of its rate to that of its region.
+            with np.errstate(invalid="ignore"):
+                of_region = np.nan_to_num(np.bincount(region, error * weight) / np.bincount(region, weight))[region]
+            signal = np.where(excitatory, error, error - of_region)
+            shared = signal.copy()
+            for kind in kinds:  # recurrence amplifies what all populations of a kind do together
+                shared[kind] = signal[kind].mean()
+            g = 0.06 * min(1.0, 2.0 * (1.0 - k / options.iterations) + 0.2)
+            step = np.clip(g * (signal - shared) + 0.9 * g * shared, -0.08, 0.08)
+            knobs.hz = np.where(regional, np.clip(before * np.exp(step), *LIMITS_HZ), knobs.hz)
+            if k % 5 == 4:
+                report(
+                    f"together {k + 1:3d}/{options.iterations}  E {rate[excitatory].mean():.2f} Hz", knobs, rate, error
+                )
+            if k % 8 == 7 and k < options.iterations // 2:
+                adjust_gains(knobs, driven_errors(knobs, circuits, 0.6))
+    except KeyboardInterrupt:
+        print("interrupted: keeping what was reached, --resume goes on", file=sys.stderr)
+    if not kept:
+        kept, rates = [np.log(knobs.hz)], [knobs.target * 0.0]
     save(knobs, np.exp(np.mean(kept, axis=0)), np.mean(rates, axis=0), options)
 
 
