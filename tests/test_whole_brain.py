@@ -57,10 +57,8 @@ def test_every_cell_has_a_sourced_band_that_means_something(file):
         for profile, band in cell.bands.items():
             low, high = band.rate
             assert low < high <= 200 and band.source
-            if (
-                0 < low < high / 10 * 0.999 and "max/min" not in band.source
-            ):  # ours hold; those of the first slice stand
-                assert circuit.structure in ("cortex", "brainstem"), f"{name} {profile}: {low} to {high} Hz"
+            if 0 < low < high / 10 * 0.999:
+                assert "max/min" in band.source, f"{name} {profile}: {low} to {high} Hz"
 
 
 def test_every_structure_has_its_story():
