@@ -20,6 +20,7 @@ from systems.sample_record import Sampler
 from systems.spawn import network as net
 from systems.spawn.body import load_body, read_body_file
 from systems.spawn.connectome import evened, load_connectome, normalised
+from systems.spawn.graph_null import null_graph
 from systems.spawn.warm_start import warm_start
 from systems.timeline import Action, Targets, Timeline, actions_of
 
@@ -85,6 +86,11 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
     network = net.Network(parameters=parameters, circuits=circuits)
     if any(cell.per == "region" for c in (*circuits, *absent) for cell in c.cells.values()):
         network.connectome = load_connectome(brain.connectome, source.path.parent)
+        if brain.null is not None:
+            try:
+                network.connectome = null_graph(network.connectome, brain.null, world.seed)
+            except UserError as error:
+                raise source.error(str(error), "brain", "null") from None
         coupling = normalised(network.connectome, parameters.get("homotopic", 0.3))
         network.weights = evened(coupling, parameters.get("even_input", 0.0))
     network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile)
