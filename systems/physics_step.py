@@ -41,7 +41,6 @@ class Physics:
         self._mujoco.mj_setState(self.model, self.data, np.asarray(saved["state"], float), kind)
         self.steps = int(saved["steps"][0])
 
-
     # the examiner's hands ---------------------------------------------------------------------------------------
 
     def _refresh(self) -> None:

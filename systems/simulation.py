@@ -256,9 +256,10 @@ class Simulation:
         self._act("restore", selector, None)
 
     # state ------------------------------------------------------------------------------------------------------
-    def save(self, path) -> None:
-        """Write a snapshot; `load_state` continues from it bit for bit."""
-        snapshot.save(self.runner, path, {"scene": snapshot.dump_scene(dump(self.scene)), "title": self.scene.title})
+    def save(self, path, **more: str) -> None:
+        """Write a snapshot; `load_state` continues from it bit for bit. `more` is kept as attributes of the file."""
+        kept = {"scene": snapshot.dump_scene(dump(self.scene)), "title": self.scene.title}
+        snapshot.save(self.runner, path, kept | more)
 
     def load_state(self, path) -> Simulation:
         """Continue from a snapshot of the same scene and seed; `brain.learning` may differ."""

@@ -36,7 +36,12 @@ READ = {
     "systems/view/": POSE | HANDS,  # the view draws a copy
     "systems/physics_step.py": HANDS | {"sensordata"},  # owns the physics; hands over sensor readings, nothing else
     "systems/spawn/body.py": HANDS | {"qpos", "qvel"},  # lays a body out in its pose before the first tick
-    "systems/spawn/build.py": {"sensordata", "eq_active", "mocap_pos", "mocap_quat"},  # first readings, before the first tick
+    "systems/spawn/build.py": {
+        "sensordata",
+        "eq_active",
+        "mocap_pos",
+        "mocap_quat",
+    },  # first readings, before the first tick
     "tools/make_newborn.py": POSE | HANDS,  # writes an MJCF file with its key poses; no nervous system is near
 }
 ASSIGN = {

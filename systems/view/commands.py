@@ -104,7 +104,7 @@ class RecordVideo(Command):
 class Act(Command):
     """One verb of the timeline from the next tick on: for `last_ms`, or with a `key` until Release(key).
 
-    `value` is in the verb's own unit (N, N*m, m, rad, mV/ms); `point` [m] is where: on a part, in its own frame.
+    `value` is in the verb's own unit (N, N m, m, rad, mV); `point` [m] is where: on a part, in its own frame.
     A second Act with the key of one in force moves it (the point that a hand pulls towards, the patch under it).
     """
 
@@ -137,19 +137,19 @@ class SceneAction(Command):
 
 @dataclass(frozen=True)
 class Stimulate(Command):
-    """Drive the selected neurons [mV/ms]; 0 ends what a player drives there."""
+    """Drive the selected neurons by a current [mV, as of its settling point]; 0 ends what a player drives there."""
 
     selector: str
-    drive: float = 5.0
+    drive: float = 20.0
     last_ms: float | None = None
 
 
 @dataclass(frozen=True)
 class Inhibit(Command):
-    """Hold the selected neurons down by a drive [mV/ms, positive]; 0 ends it."""
+    """Hold the selected neurons down by a current [mV, positive]; 0 ends it."""
 
     selector: str
-    drive: float = 5.0
+    drive: float = 20.0
     last_ms: float | None = None
 
 
