@@ -6,6 +6,7 @@ what changes the world is remembered with its tick (systems/view/session.py), so
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
 import threading
@@ -144,10 +145,8 @@ class Player:
     def _rest(self) -> None:
         """Wait for the next tick or command."""
         left = 0.02 if self.clock.paused else max((1.0 - self.clock.fraction) * 1e-3 / self.clock.speed, 2e-4)
-        try:
+        with contextlib.suppress(queue.Empty):
             self._do(self._queue.get(timeout=min(left, 0.02)))
-        except queue.Empty:
-            pass
 
     def _obey(self) -> None:
         while True:
@@ -236,7 +235,7 @@ class Player:
         for played in self.session.open():
             if played.key.startswith(HELD):
                 self.session.end(played)
-        self.say(f"back at {target / 1000:g} s" + ("" if wanted >= target or target == 0 else ", the oldest there is"))
+        self.say(f"back at {target / 1000:g} s" + (", the oldest there is" if wanted < target > 0 else ""))
 
     def _return_to(self, mark: snapshot.Mark) -> None:
         self.marks.recall(mark)

@@ -35,10 +35,10 @@ class Played:
         """The event as a scene file says it; every value reads back as the same number."""
         keys = dict(self.keys)
         if self.path:
-            places = [
-                {"after": _ms(step[0] - self.start)} | ({"patch": step[1]} if len(step) == 2 else {"to": metres(step[1:])})
-                for step in self.path
-            ]  # fmt: skip
+            places = []
+            for tick, *where in self.path:
+                place = {"patch": where[0]} if len(where) == 1 else {"to": metres(where)}
+                places.append({"after": _ms(tick - self.start)} | place)
             keys["path"] = places
         last = {} if self.last is None else {"last": _ms(self.last)}
         return {"at": _ms(self.start), **last, self.verb: keys}
