@@ -65,5 +65,6 @@ class BodyState(Resource):
     carry = column("f8", unit="m, 1, flag", doc="Where they carry what they hold: place, quaternion, and 1: take "
                    "hold of it where it is, 2: on the way, 0: at rest; shape [hands, 8].")  # fmt: skip
     grip = column("f8", unit="SI", doc="Forces at points of parts: part (0: none), point on it [m], target [m] "
-                  "or force [N], spring [N/m] (0: a plain force), damping [N s/m], most [N]; shape [grips, 10].")  # fmt: skip
+                  "or force [N], spring [N/m] (0: a plain force), damping [N s/m], most [N]; "
+                  "shape [grips, 10].")  # fmt: skip
     gravity = column("f8", unit="m/s2", doc="Pull of gravity in the world; shape [3].")
