@@ -63,7 +63,7 @@ def test_a_grab_is_a_spring_that_gives_way_no_further_than_its_force(lying):
 
 def test_a_grabbed_limb_comes_and_a_way_point_moves_it(lying):
     at = [{"after": "0 ms", "to": [-9, 14, 11]}, {"after": "700 ms", "to": [-2, 14, 11]}]
-    path = ", ".join("{after: %s, to: [%s]}" % (s["after"], ", ".join(f"{x} cm" for x in s["to"])) for s in at)
+    path = ", ".join("{{after: {}, to: [{}]}}".format(s["after"], ", ".join(f"{x} cm" for x in s["to"])) for s in at)
     sim = load(lying, overrides=[f"timeline=[{{at: 0 ms, last: 1400 ms, grab: {{part: hand_left, path: [{path}]}}}}]"])
     for until, step in ((700, at[0]), (1400, at[1])):
         sim.run(until - sim.tick)
