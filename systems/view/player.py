@@ -88,6 +88,7 @@ class Player:
         self._wanted, self._stop = threading.Event(), threading.Event()
         self._frames = _Frames()
         self._meter: deque[tuple[float, int]] = deque(maxlen=40)
+        self._live_s, self._live_ticks = 0.0, 0
         self.mark_ms = 0.0  # of the last snapshot in memory
         if paused:
             self.clock.pause()
@@ -125,11 +126,17 @@ class Player:
             self.thread.join()
 
     # the simulation's thread ------------------------------------------------------------------------------------
+    @property
+    def overall_x(self) -> float:
+        """Simulated seconds per wall second since the start, pauses left out."""
+        return self._live_ticks / 1000.0 / self._live_s if self._live_s else 0.0
+
     def _live(self) -> None:
         try:
             self._shoot()
             while not self._stop.is_set():
                 self._obey()
+                begun, first = time.perf_counter(), self.sim.tick
                 due = self.clock.due(at_most=SLICE)
                 if self.until is not None:
                     due = min(due, self.until - self.sim.tick)
@@ -139,6 +146,9 @@ class Player:
                     self._shoot()
                 if due <= 0:
                     self._rest()
+                if not self.clock.paused:
+                    self._live_s += time.perf_counter() - begun
+                    self._live_ticks += max(0, self.sim.tick - first)
         except BaseException as error:  # the window raises it
             self.error = error
 

@@ -155,11 +155,11 @@ class Window:
         return [s for structure, inside in found.items() for s in (f"{structure}.*", *inside)]
 
     # the loop ---------------------------------------------------------------------------------------------------
-    def run(self) -> None:
-        """Until the window is closed, or the tick `until` is reached."""
+    def run(self, stop=lambda: False) -> None:
+        """Until the window is closed, the tick `until` is reached or `stop()` is true (Ctrl-C)."""
         self.player.start()
         try:
-            while self.running:
+            while self.running and not stop():
                 started = time.perf_counter()
                 for event in self.pygame.event.get():
                     self._event(event)
@@ -293,7 +293,7 @@ class Window:
             self._do_all(self.hands.release())
 
     def _resize(self) -> None:
-        width, height = (max(int(round(side * self.ratio)), 16) for side in self.window.size)
+        width, height = (max(round(side * self.ratio), 16) for side in self.window.size)
         if (width, height) == tuple(self.size) or width < 64 or height < 36:
             return
         self.size = (width, height)
