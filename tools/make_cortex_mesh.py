@@ -3,8 +3,8 @@
     python -m tools.make_cortex_mesh            download, convert, write the asset
     python -m tools.make_cortex_mesh --check    rebuild and compare with the committed asset
 
-The package is read as an archive, never installed. Source: the pial surface of fsaverage5 (Fischl 1999,
-10.1002/(SICI)1097-0193(1999)8:4<272::AID-HBM10>3.0.CO;2-4) as the nilearn wheel carries it, moved from MNI305 to MNI152 space.
+The package is read as an archive, never installed. Source: the pial surface of fsaverage5 (Fischl 1999, Human
+Brain Mapping 8:272) as the nilearn wheel carries it, moved from MNI305 to MNI152 space.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def build(files: dict[str, bytes]) -> dict[str, np.ndarray]:
     made["faces_coarse"] = coarser(faces, COARSE_VERTICES).astype("u2")
     provenance = {
         "package": f"{PACKAGE.name} {PACKAGE.version}", "files_sha256": PACKAGE.contents, "space": "MNI152 mm",
-        "surface": "fsaverage5 pial (Fischl et al. 1999, doi:10.1002/(SICI)1097-0193(1999)8:4<272::AID-HBM10>3.0.CO;2-4)",
+        "surface": "fsaverage5 pial (Fischl et al. 1999, Human Brain Mapping 8:272)",
     }  # fmt: skip
     made["provenance"] = np.array(json.dumps(provenance, sort_keys=True))
     return made
