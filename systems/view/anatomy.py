@@ -99,7 +99,9 @@ class Surface:
     @classmethod
     def load(cls, path: Path = ASSETS / "meshes" / "pial.npz") -> Surface:
         if not path.is_file():
-            raise UserError(f"{path}: expected the brain's surface, found no file; make it with its tool (README there)")
+            raise UserError(
+                f"{path}: expected the brain's surface, found no file; make it with its tool (README there)"
+            )
         with np.load(path) as box:
             at = np.concatenate([box["position_left"], box["position_right"]]) * float(box["step_mm"])
             depth = np.concatenate([box["depth_left"], box["depth_right"]]).astype(np.float32) / 127

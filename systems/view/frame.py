@@ -61,8 +61,6 @@ class ViewFrame:
     origin: np.ndarray | None = None  # uint8 [neurons]: COMPUTED, INJECTED or HAND_SET
     pulses: np.ndarray | None = None  # uint8 [sources, PULSE_MS]: spikes of each tract source per ms, the newest first
     activation: np.ndarray | None = None  # float32 [muscles] 0..1
-    patch_at: np.ndarray | None = None  # float32 [patches, 3] m
-    patch_turn: np.ndarray | None = None  # float32 [patches, 9] row-major
     patch_rate: np.ndarray | None = None  # float32 [patches] Hz of the afferents
     hud: object | None = None  # what the panels show
 
