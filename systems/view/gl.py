@@ -91,7 +91,8 @@ class Canvas:
         self.samples = min(samples, ctx.max_samples) if samples > 1 else samples
         self._resources = ExitStack()
         keep = self._keep
-        self._plain = keep(ctx.framebuffer([keep(ctx.renderbuffer(size, 4))], keep(ctx.depth_renderbuffer(size))))
+        self.texture = keep(ctx.texture(size, 4))  # what was drawn, after `resolve`; first row at the bottom
+        self._plain = keep(ctx.framebuffer([self.texture], keep(ctx.depth_renderbuffer(size))))
         self.framebuffer = self._plain
         if self.samples > 1:
             colour = keep(ctx.renderbuffer(size, 4, samples=self.samples))
@@ -110,8 +111,8 @@ class Canvas:
         self._resources.callback(resource.release)
         return resource
 
-    def read(self) -> np.ndarray:
-        """What was drawn, uint8 RGB [height, width, 3], first row on top; the array is the caller's own."""
+    def resolve(self) -> None:
+        """Bring what was drawn, antialiased, into `texture`."""
         if self.samples > 1:
             self.ctx.copy_framebuffer(self._plain, self.framebuffer)
         elif self.samples == 1:
@@ -119,6 +120,14 @@ class Canvas:
             self.ctx.enable_only(self.ctx.NOTHING)
             self._rough.use(0)
             self._smooth.render(self.ctx.TRIANGLE_STRIP)
+
+    def read(self) -> np.ndarray:
+        """What was drawn, uint8 RGB [height, width, 3], first row on top; the array is the caller's own."""
+        self.resolve()
+        return self.pixels()
+
+    def pixels(self) -> np.ndarray:
+        """The resolved picture, uint8 RGB [height, width, 3], first row on top; the array is the caller's own."""
         self._plain.read_into(self._bytes, components=4)
         return np.ascontiguousarray(self._bytes[::-1, :, :3])
 
