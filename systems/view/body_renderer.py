@@ -12,7 +12,7 @@ import numpy as np
 
 from systems.view import geom_mesh
 from systems.view.camera import OrbitCamera
-from systems.view.gl import Canvas, load_program, set_uniforms
+from systems.view.gl import Canvas, is_software, load_program, set_uniforms
 
 INSTANCE_FLOATS = 20  # position 3, rotation 9, colour 4, size 4
 SHADOW_PIXELS = 1024
@@ -23,6 +23,7 @@ TINT_COLOUR = (1.0, 0.16, 0.10)  # a fully active muscle, sRGB
 HIDDEN_GROUP = 3
 EXTRA_LIMIT = 512  # ellipsoids beside the model's own geoms
 DETAIL_STEPS = (0.16, 0.45, 0.9)  # radius / that of the thickest geom where the next finer mesh starts
+CONTACT_WIDTH = 0.22  # smaller geoms leave no dark patch on the floor
 DEFAULT_RGBA = (0.5, 0.5, 0.5, 1.0)  # MuJoCo's "not set": the material's colour counts instead
 
 
@@ -45,7 +46,8 @@ class BodyRenderer:
             self._programs["floor"] = self._keep(load_program(ctx, "ground", "floor"))
             self._make_batches(model)
             self._make_flat_quads()
-            self._shadow_map = self._keep(ctx.depth_texture((SHADOW_PIXELS, SHADOW_PIXELS)))
+            self._shadow_pixels = SHADOW_PIXELS // 2 if is_software(ctx) else SHADOW_PIXELS
+            self._shadow_map = self._keep(ctx.depth_texture((self._shadow_pixels,) * 2))
             self._shadow_map.compare_func = "<="
             self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
             self._shadow_target = self._keep(ctx.framebuffer(depth_attachment=self._shadow_map))
@@ -120,7 +122,7 @@ class BodyRenderer:
         # The eye sees facets by their size on the screen: fine meshes for heads, coarse ones for fingertips.
         width = self._segment[:, 2] / max(float(self._segment[self.creature, 2].max(initial=1e-9)), 1e-9)
         detail = np.digitize(width, DETAIL_STEPS)
-        self._touching = self.creature[detail[self.creature] > 0]
+        self._touching = self.creature[width[self.creature] > CONTACT_WIDTH]
         drawn = self.visible
         batches = [
             (np.flatnonzero(drawn & (self.geom_type == kind) & (detail == level)), shape(level), shape(min(level, 1)))
@@ -380,7 +382,7 @@ class BodyRenderer:
             "u_key_direction": key,
             "u_shadow_matrix": bias @ light,
             "u_shadow_map": 0,
-            "u_shadow_texel": 1.0 / SHADOW_PIXELS,
+            "u_shadow_texel": 1.0 / self._shadow_pixels,
             "u_fog": (0.9 * camera.distance, fog_end),
             "u_viewport": self.size,
             "u_ground_height": -1e3 if self._support is None else self._support,
