@@ -1,7 +1,7 @@
 #version 330 core
 // The brain's surface as tinted glass: clear where it faces the eye, milky at its rim, lit from within where it is active.
+#include "place.glsl"
 uniform mat4 u_view_projection;
-uniform mat4 u_brain;
 uniform mat3 u_turn;              // of the normals
 uniform vec3 u_eye;
 uniform vec3 u_key_direction;
@@ -13,7 +13,7 @@ in vec3 in_normal;
 in vec2 in_skin;                  // sulcal depth -1..1, region + 1
 out vec4 v_colour;
 void main() {
-    vec3 world = (u_brain * vec4(in_mm, 1.0)).xyz;
+    vec3 world = place(in_mm);
     gl_Position = u_view_projection * vec4(world, 1.0);
     vec3 n = u_turn * in_normal, eye = normalize(u_eye - world);
     float facing = clamp(dot(n, eye), 0.0, 1.0), rim = 1.0 - facing;
@@ -24,6 +24,6 @@ void main() {
     vec3 c = tissue * (0.28 + 0.62 * key) + vec3(0.35, 0.45, 0.70) * rim * rim * 0.55 + vec3(0.9) * shine * 0.35;
     float level = in_skin.y > 0.5 ? texture(u_regions, vec2((in_skin.y - 0.5) / u_region_count, 0.5)).r : 0.0;
     c += vec3(1.0, 0.80, 0.52) * level * (0.35 + 0.4 * facing);
-    float a = (0.20 + 0.16 * (1.0 - gyrus) + 0.55 * rim * rim + 0.45 * shine + 0.25 * level) * u_alpha;
+    float a = (0.10 + 0.13 * (1.0 - gyrus) + 0.75 * rim * rim + 0.35 * shine + 0.30 * level) * u_alpha;
     v_colour = vec4(c, clamp(a, 0.0, 1.0));
 }

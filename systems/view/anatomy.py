@@ -1,5 +1,5 @@
-"""Where every neuron stands, in MNI millimetres: regions on the surface of the brain, nuclei in place, cells of the cord
-along the spine. What is where is data (assets/anatomy/places.yaml); no structure is named here.
+"""Where every neuron stands, in MNI millimetres: regions on the surface of the brain, nuclei in place, cells of the
+cord along the spine. What is where is data (assets/anatomy/places.yaml); no structure is named here.
 """
 
 from __future__ import annotations
@@ -69,10 +69,19 @@ class Cord(_Strict):
         return self.top_mm[2] - share * first, self.top_mm[2] - share * (last + 1)
 
 
+class Hull(_Strict):
+    """An ellipsoid of glass."""
+
+    mni_mm: Triple
+    half_mm: Triple
+    both: bool = False
+
+
 class Places(_Strict):
     """assets/anatomy/places.yaml."""
 
     cord: Cord
+    hulls: list[Hull] = []
     places: list[Place]
 
     def find(self, name: str) -> Place | None:
@@ -87,7 +96,7 @@ def read_places(name: str = "places") -> Places:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """Both halves of the brain's surface: positions and outward normals [V, 3] mm, sulcal depth [V], side [V] -1 or 1."""
+    """Both halves of the brain's surface: positions and outward normals [V, 3] mm, sulcal depth and side (-1, 1) [V]."""
 
     at: np.ndarray
     normal: np.ndarray
@@ -115,7 +124,7 @@ class Surface:
         return cls(at, normal, depth, side, faces, coarse)
 
     def patches(self, centres: np.ndarray, sides: np.ndarray) -> np.ndarray:
-        """Region of each vertex [V]: the nearest of `centres` [R, 3] mm on the vertex's own side (0: either); or -1."""
+        """Region of each vertex [V]: the nearest of `centres` [R, 3] mm on its own side (0: either); -1: none."""
         region = np.full(len(self.at), -1)
         for side in (-1.0, 1.0):
             mine = np.flatnonzero(self.side == side)
@@ -140,12 +149,13 @@ class Surface:
 
 @dataclass(eq=False)
 class Anatomy:
-    """Static places of a network's neurons: `at` [neurons, 3] mm; in the cord, z below `cord.top_mm`, as if straight."""
+    """Static places of a network's neurons: `at` [neurons, 3] mm, those of the cord below `cord.top_mm`."""
 
     at: np.ndarray
     cord: Cord
     surface: Surface
     region_of_vertex: np.ndarray  # [V], -1: none
+    hulls: list[Hull] = field(default_factory=list)
     unplaced: list[str] = field(default_factory=list)  # populations that no entry places
     on_surface: bool = False  # whether any cell stands on the surface
 
@@ -157,10 +167,10 @@ def side_of(instance: str) -> float:
 
 
 def lay_out(network, places: Places | None = None, surface: Surface | None = None) -> Anatomy:
-    """Places of all neurons of a network. Each population draws from a stream of its own name: others do not move it."""
+    """Places of all neurons of a network. Each population draws from a stream of its own, so others do not move it."""
     places, surface = places or read_places(), surface or Surface.load()
     at = np.zeros((network.neuron_count, 3))
-    made = Anatomy(at, places.cord, surface, np.full(len(surface.at), -1))
+    made = Anatomy(at, places.cord, surface, np.full(len(surface.at), -1), list(places.hulls))
     faces_of, centres = _regions(network.connectome, surface, made)
     for p in network.populations:
         place = places.find(p.name)

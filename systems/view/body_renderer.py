@@ -226,10 +226,11 @@ class BodyRenderer:
             self.render(geom_xpos, geom_xmat, rgba, camera, tint)
             return self.canvas.read()
 
-    def render(self, geom_xpos, geom_xmat, rgba=None, camera=None, tint=None, *, extra=None, shadows=True,
+    def render(self, geom_xpos, geom_xmat, rgba=None, camera=None, tint=None, *, extra=None, glow=None, shadows=True,
                skin=1.0, behind=None) -> None:  # fmt: skip
         """Draw into the canvas and leave it there. `extra` [E, INSTANCE_FLOATS] are more ellipsoids, opaque ones first;
-        with `skin` below 1 the creature is glass, and `behind()` draws what shows through it."""
+        `glow` more
+        that are added to the picture; with `skin` below 1 the creature is glass, and `behind()` draws what shows through it."""
         at = np.asarray(geom_xpos, dtype="f4").reshape(self.geom_count, 3)
         turn = np.asarray(geom_xmat, dtype="f4").reshape(self.geom_count, 9)
         colour = np.array(self.base_rgba if rgba is None else rgba, dtype="f4").reshape(self.geom_count, 4)
@@ -247,6 +248,8 @@ class BodyRenderer:
         opaque = self._upload(rows, colour[:, 3], np.linalg.norm(at - camera.eye, axis=1) - self.bounds)
         self._draw_shadow(opaque if shadows else [])
         self._draw_scene(rows, opaque, extra, behind)
+        if glow is not None and len(glow):
+            self._draw_glow(glow)
 
     def _upload(self, rows: np.ndarray, alpha: np.ndarray, away: np.ndarray) -> list[tuple[int, int]]:
         """Instances into their buffers, opaque ones first; how many of each batch are (opaque, drawn at all)."""
@@ -320,12 +323,11 @@ class BodyRenderer:
             self._draw_extra(extra)
         layers = [(lit, solid) for (geoms, _, lit, _), (solid, _) in zip(self._batches, counts, strict=True)
                   if solid and self._is_creature[geoms[0]]]  # fmt: skip
-        target.color_mask = False, False, False, False
+        ctx.enable(ctx.BLEND)
+        ctx.blend_func = ctx.ZERO, ctx.ONE
         for lit, solid in layers:
             lit.render(instances=solid)
-        target.color_mask = True, True, True, True
         target.depth_mask = False
-        ctx.enable(ctx.BLEND)
         ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE_MINUS_SRC_ALPHA
         ctx.depth_func = "<="
         set_uniforms(self._programs["geom"], {"u_skin": self._skin})
@@ -333,6 +335,15 @@ class BodyRenderer:
             lit.render(instances=solid)
         set_uniforms(self._programs["geom"], {"u_skin": 1.0})
         ctx.depth_func = "<"
+
+    def _draw_glow(self, glow: np.ndarray) -> None:
+        """Light on the skin, added; whether it is in front is decided by depth."""
+        ctx = self.ctx
+        ctx.enable_only(ctx.DEPTH_TEST | ctx.BLEND | ctx.CULL_FACE)
+        ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE
+        self.canvas.framebuffer.depth_mask = False
+        self._draw_extra(glow)
+        self.canvas.framebuffer.depth_mask = True
 
     def _draw_extra(self, extra: np.ndarray) -> None:
         count = min(len(extra), EXTRA_LIMIT)

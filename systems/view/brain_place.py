@@ -59,7 +59,7 @@ def _rigid(axes: np.ndarray, scale: float, centre: np.ndarray, about_mm: np.ndar
 
 
 def standing(cord, centre: np.ndarray, scale: float, yaw_rad: float, length_mm: float | None = None) -> Placement:
-    """The brain upright with its middle at `centre` [m], looking along `yaw_rad` in the floor's plane; cord straight."""
+    """The brain upright with its middle at `centre` [m], looking along `yaw_rad` over the floor; the cord straight."""
     forward = np.array([np.cos(yaw_rad), np.sin(yaw_rad), 0.0])
     axes = np.stack([np.cross(forward, [0, 0, 1.0]), forward, [0, 0, 1.0]], axis=1)
     brain = _rigid(axes, scale, np.asarray(centre, float), CENTRE_MM)

@@ -1,4 +1,4 @@
-"""Draw a nervous system: the surface of the brain as glass, every neuron as a point that lights up, tracts with pulses."""
+"""Draw a nervous system: the brain's surface as glass, every neuron as a point that lights up, tracts with pulses."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from systems.view import geom_mesh
 from systems.view.brain_place import Placement
 from systems.view.brain_tracts import STEPS, Brain
 from systems.view.frame import PULSE_MS
@@ -78,12 +79,23 @@ class BrainRenderer:
         self._region_count = int(region.max(initial=-1)) + 1
         self._regions = self._keep(self.ctx.texture((max(self._region_count, 1), 1), 1, dtype="f1", alignment=1))
         self._regions.filter = self.ctx.NEAREST, self.ctx.NEAREST
-        rows = np.concatenate([surface.at, surface.normal, surface.depth[:, None], region[:, None] + 1.0], axis=1)
-        layout = [(self._buffer(rows.astype("f4")), "3f 3f 2f", "in_mm", "in_normal", "in_skin")]
+        rows = [np.concatenate([surface.at, surface.normal, surface.depth[:, None], region[:, None] + 1.0], axis=1)]
+        more = []
+        ball = geom_mesh.sphere(2)[:, :3].astype(float)
+        for hull in anatomy.hulls if self._region_count else ():
+            for sign in (1.0, -1.0) if hull.both else (1.0,):
+                half = np.array(hull.half_mm)
+                normal = ball / half
+                normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+                about = np.tile([-0.35, 0.0], (len(ball), 1))
+                more.append(np.arange(len(ball)).reshape(-1, 3) + sum(len(x) for x in rows))
+                rows.append(np.concatenate([np.array(hull.mni_mm) * [sign, 1, 1] + ball * half, normal, about], axis=1))
+        layout = [(self._buffer(np.concatenate(rows).astype("f4")), "3f 3f 2f", "in_mm", "in_normal", "in_skin")]
         self._surfaces = [
-            self._keep(self.ctx.vertex_array(self._programs["pial"], layout, self._buffer(faces.astype("i4"))))
-            for faces in (surface.faces_coarse, surface.faces)
-        ]
+            self._keep(self.ctx.vertex_array(self._programs["pial"], layout, self._buffer(np.concatenate(index))))
+            for index in ([faces.astype("i4"), *(x.astype("i4") for x in more)]
+                          for faces in (surface.faces_coarse, surface.faces))
+        ]  # fmt: skip
 
     def release(self) -> None:
         """Free what the driver holds."""
@@ -113,7 +125,7 @@ class BrainRenderer:
             "u_injected": linear(INJECTED_COLOUR), "u_hand_set": linear(HAND_SET_COLOUR),
         }  # fmt: skip
         special = {
-            "neuron": {"u_rest": 0.16 * dim},
+            "neuron": {"u_rest": 0.42 * dim},
             "tract": {"u_head": 0.0, "u_rest": 0.085 * dim},
             "pulse": {"u_head": 1.1 * place.scale},
         }
@@ -121,7 +133,7 @@ class BrainRenderer:
             set_uniforms(program, values | special.get(name, {}))
         target.depth_mask = False
         ctx.enable_only(ctx.DEPTH_TEST | ctx.BLEND | ctx.PROGRAM_POINT_SIZE)
-        ctx.blend_func = ctx.ONE, ctx.ONE
+        ctx.blend_func = ctx.ONE, ctx.ONE_MINUS_SRC_ALPHA
         self._traces.use(0)
         self._regions.use(1)
         if tracts and self._lines is not None:
@@ -137,13 +149,11 @@ class BrainRenderer:
     def _draw_surface(self, target, glass) -> None:
         """Depth first, then colour where it is nearest: one layer of glass, however the folds overlap."""
         ctx = self.ctx
-        ctx.enable_only(ctx.DEPTH_TEST | ctx.CULL_FACE)
+        ctx.enable_only(ctx.DEPTH_TEST | ctx.CULL_FACE | ctx.BLEND)
         target.depth_mask = True
-        target.color_mask = False, False, False, False
+        ctx.blend_func = ctx.ZERO, ctx.ONE
         glass.render(ctx.TRIANGLES)
-        target.color_mask = True, True, True, True
         target.depth_mask = False
-        ctx.enable(ctx.BLEND)
         ctx.depth_func = "<="
         ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE_MINUS_SRC_ALPHA
         glass.render(ctx.TRIANGLES)

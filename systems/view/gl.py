@@ -55,7 +55,9 @@ def shader_source(name: str) -> str:
 def load_program(ctx: moderngl.Context, vertex: str, fragment: str | None = None) -> moderngl.Program:
     """Program from shaders/gl/`vertex`.vert.glsl and `fragment`.frag.glsl (the same stem unless given)."""
     sources = [shader_source(f"{vertex}.vert.glsl"), shader_source(f"{fragment or vertex}.frag.glsl")]
-    if is_software(ctx):  # newborn at 1280x720: 105 ms of processor time with four looks into the shadow map, 75 with one
+    if is_software(
+        ctx
+    ):  # newborn at 1280x720: 105 ms of processor time with four looks into the shadow map, 75 with one
         sources = [source.replace("SHADOW_TAPS = 4", "SHADOW_TAPS = 1") for source in sources]
     return ctx.program(vertex_shader=sources[0], fragment_shader=sources[1])
 
