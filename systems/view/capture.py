@@ -6,8 +6,11 @@ from collections import deque
 
 import numpy as np
 
-from components.network import SpikeLog
-from systems.view.frame import Points, ViewFrame
+from components.body import Muscle
+from components.network import Inputs, SpikeLog
+from systems.timeline import SILENCED
+from systems.view.brain_tracts import brain_of
+from systems.view.frame import GLOW_MS, HAND_SET, INJECTED, PULSE_MS, Points, ViewFrame
 
 RATE_MS = 50  # rates are means over this time
 RASTER_MS = 1000
@@ -39,6 +42,7 @@ class Capture:
             self._recent.append((int(sim.tick), ids[new], ticks[new]))
             sim.spikes.listeners.append(self._take)
         self._score: dict[str, float] = {}
+        self._patches = self._afferents_of_patches()
         self._tinted = self._geoms_of_muscles() if "muscles" in sim.world.tables else None
 
     def detach(self) -> None:
@@ -82,6 +86,17 @@ class Capture:
             at += rows
         self._raster_rows = at
 
+    def _afferents_of_patches(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Patch of each neuron [neurons] (-1: no skin afferent) and afferents by patch [patches]."""
+        if self.sim.body is None or self.network is None:
+            return None
+        names = [patch.name for patch in self.sim.body.patches]
+        patch_of = np.full(self.network.neuron_count, -1)
+        for p in self.network.populations:
+            if p.cell.per == "patch" and p.cell.sense is not None:
+                patch_of[p.neurons] = names.index(p.instance)
+        return patch_of, np.bincount(patch_of[patch_of >= 0], minlength=len(names))
+
     def _geoms_of_muscles(self) -> tuple[np.ndarray, np.ndarray]:
         """(row of the muscle, geom) for every geom of the part that the muscle's joint moves."""
         model, pairs = self.sim.physics.model, []
@@ -115,6 +130,7 @@ class Capture:
             activation = sim.activation()
             if activation:
                 frame.muscles = self._strongest(activation, 1.0)
+                frame.activation = np.array(sim.world.tables["muscles"][Muscle.activation], np.float32)
                 tint = np.zeros(sim.physics.model.ngeom, np.float32)
                 rows, geoms = self._tinted
                 np.maximum.at(tint, geoms, np.array(list(activation.values()), np.float32)[rows])
@@ -131,6 +147,7 @@ class Capture:
             members = group[ids[now]]
             return np.bincount(members[members >= 0], minlength=size.size) / np.maximum(size, 1) / span
 
+        self._fill_stage(frame, ids, ticks, now, span)
         groups = (self._structure, self._region, self._sense)
         structure, region, sense = (rates(g, s) for g, s in zip(groups, self._sizes, strict=True))
         frame.rates = dict(zip(self.network.structures, map(float, structure), strict=True))
@@ -145,6 +162,29 @@ class Capture:
         shown = (rows >= 0) & (column >= 0)
         frame.raster[rows[shown], column[shown]] = 255
         frame.raster_bands, frame.raster_span_s = self.bands, RASTER_MS / 1000.0
+
+    def _fill_stage(self, frame: ViewFrame, ids, ticks, now, span: float) -> None:
+        """Glow and origin of every neuron, pulses of the tracts, rates of the patches."""
+        sim, world, total = self.sim, self.sim.world, self.network.neuron_count
+        first = np.searchsorted(ticks, sim.tick - 5 * GLOW_MS)  # ticks ascend, so the last spike of a neuron counts
+        frame.glow = np.zeros(total, np.float32)
+        frame.glow[ids[first:]] = self._fading[np.minimum(sim.tick - 1 - ticks[first:], len(self._fading) - 1)]
+        frame.origin = np.zeros(total, np.uint8)
+        frame.origin[world[Inputs.stimulus] > 0] = INJECTED
+        frame.origin[(world[Inputs.stimulus] < 0) | (world[Inputs.threshold] >= SILENCED)] = HAND_SET
+        tracts = brain_of(sim).tracts
+        first = np.searchsorted(ticks, sim.tick - PULSE_MS)
+        row, age = tracts.source_of[ids[first:]], sim.tick - 1 - ticks[first:]
+        counts = np.bincount((row * PULSE_MS + age)[row >= 0], minlength=len(tracts.size) * PULSE_MS)
+        frame.pulses = np.minimum(counts, 255).astype(np.uint8).reshape(-1, PULSE_MS)
+        if self._patches is not None:
+            patch_of, size = self._patches
+            patch = patch_of[ids[now]]
+            frame.patch_rate = (
+                np.bincount(patch[patch >= 0], minlength=size.size) / np.maximum(size, 1) / span
+            ).astype(np.float32)
+
+    _fading = np.exp(-np.arange(5 * int(GLOW_MS) + 1) / GLOW_MS).astype(np.float32)
 
     def _strongest(self, values: dict[str, float], full: float) -> dict[str, float]:
         """The `SHOWN` that were strongest lately, in their own order, so that the list does not flicker."""
