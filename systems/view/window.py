@@ -23,11 +23,13 @@ from systems.view.player import FPS, Player
 
 SIZE = (1280, 720)
 MIN_SIZE = (640, 360)
+UNSEEN = ("offscreen", "dummy", "evdev")  # what SDL falls back to where there is no display
 PACKAGES = "apt-get install --no-install-recommends libgl1 libgl1-mesa-dri"
 SPEEDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, math.inf)
 CLICK_PX = 4  # a press that moves less is a click
 KEYBOARD_CM = 1.0  # a step of a grabbed limb
 MESSAGE_S = 5.0
+SWITCH_S = 3e-4  # between kernels, which run without it, the simulation waits at most this long for Python's lock
 
 HELP = (  # (keys, what they do); the actions of the scene follow
     ("left button on skin", "use the tool; shift pinches, ctrl pricks, alt strokes"),
@@ -63,7 +65,10 @@ def open_gl(size: tuple[int, int], title: str):
 
     try:
         pygame.display.init()
+        if pygame.display.get_driver() in UNSEEN:
+            raise pygame.error(f"only {pygame.display.get_driver()}")
     except pygame.error as error:
+        pygame.display.quit()
         raise UserError(f"no display for a window ({error}); --video FILE.mp4 draws without one") from None
     for attribute, value in (
         (pygame.GL_CONTEXT_MAJOR_VERSION, 3), (pygame.GL_CONTEXT_MINOR_VERSION, 3),
@@ -157,6 +162,8 @@ class Window:
     # the loop ---------------------------------------------------------------------------------------------------
     def run(self, stop=lambda: False) -> None:
         """Until the window is closed, the tick `until` is reached or `stop()` is true (Ctrl-C)."""
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_S)
         self.player.start()
         try:
             while self.running and not stop():
@@ -170,6 +177,7 @@ class Window:
                 if left > 0:
                     time.sleep(left)
         finally:
+            sys.setswitchinterval(before)
             self.close()
 
     def close(self) -> None:
@@ -613,7 +621,7 @@ class Window:
             "message": self._message, "selected": self.ui.selected, "tool": self.hands.tool, "size": list(self.size),
             "doing": status.doing, "lesions": status.lesions, "afferents": frame.afferents, "muscles": frame.muscles,
             "places": places, "recording": self._film is not None, "help": self.ui.help_open,
-            "azimuth_deg": self.camera.azimuth_deg, "mark_ms": self.player.mark_ms,
+            "window": self.window.handle, "azimuth_deg": self.camera.azimuth_deg, "mark_ms": self.player.mark_ms,
         }  # fmt: skip
         self._status.write(json.dumps(line) + "\n")
 
