@@ -27,7 +27,7 @@ void main() {
     float size = 2.0 * u_radius * u_pixels / gl_Position.w;
     float wide = 1.0 + 1.7 * glow + (origin > 0 ? 0.5 : 0.0) + 0.5 * in_state.z;
     gl_PointSize = clamp(size * wide, 1.0, 40.0);
-    v_cover = min(1.0, size * wide * 0.55) * mix(0.75, 0.25, glow);     // smaller than a pixel: thinner instead
-    v_colour = sqrt(colour) * strength * min(1.0, size * wide * 0.55);
+    v_cover = min(1.0, size * wide * 0.55) * mix(0.40, 0.30, glow);     // smaller than a pixel: thinner instead
+    v_colour = sqrt(colour) * strength * min(1.0, size * size * wide * 0.30);
     v_core = glow;
 }

@@ -22,8 +22,8 @@ void main() {
     if (u_head > 0.0) {
         if (level < 0.06) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
         gl_PointSize = clamp(2.0 * u_head * u_pixels * (0.5 + level) / gl_Position.w, 1.0, 24.0);
-        v_colour = mix(own, vec3(1.0, 0.93, 0.78), 0.5 * level) * level * 0.8;
+        v_colour = mix(own, vec3(1.0, 0.93, 0.78), 0.5 * level) * level * 0.45;
     } else {
-        v_colour = in_colour * u_rest + mix(own, vec3(1.0, 0.93, 0.78), 0.4) * level * 0.8;
+        v_colour = in_colour * u_rest + mix(own, vec3(1.0, 0.93, 0.78), 0.4) * level * 0.6;
     }
 }
