@@ -337,10 +337,10 @@ class BodyRenderer:
         ctx.depth_func = "<"
 
     def _draw_glow(self, glow: np.ndarray) -> None:
-        """Light on the skin, added; whether it is in front is decided by depth."""
+        """Light over the skin, where it is not behind something."""
         ctx = self.ctx
         ctx.enable_only(ctx.DEPTH_TEST | ctx.BLEND | ctx.CULL_FACE)
-        ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE
+        ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE_MINUS_SRC_ALPHA
         self.canvas.framebuffer.depth_mask = False
         self._draw_extra(glow)
         self.canvas.framebuffer.depth_mask = True
