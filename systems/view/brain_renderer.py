@@ -15,7 +15,7 @@ from systems.view.gl import load_program, set_uniforms
 NEURON_MM = 0.75  # radius of a silent neuron
 COMPUTED_COLOUR = (1.0, 0.94, 0.78)  # of a spike that the network computed, sRGB
 INJECTED_COLOUR = (0.72, 1.0, 0.12)  # of a neuron that is stimulated now
-HAND_SET_COLOUR = (1.0, 0.10, 0.22)  # of one that is held silent
+HAND_SET_COLOUR = (1.0, 0.08, 0.62)  # of one that is held silent
 
 
 def linear(colour) -> tuple[float, ...]:

@@ -44,7 +44,9 @@ def test_the_front_moves_evenly_and_is_sharp():
     level = tract.level(tract.traces(pulses), 0, along)
     assert along[level > 0].max() == pytest.approx(0.5, abs=1 / 80)
     assert (level[along > 0.51] == 0).all() and (level[(along > 0.45) & (along < 0.5)] > 0.2).all()
-    later = tract.level(tract.traces(pulses), 0, along, lag_ms=20.0)  # a picture 20 ms behind shows it earlier on its way
+    later = tract.level(
+        tract.traces(pulses), 0, along, lag_ms=20.0
+    )  # a picture 20 ms behind shows it earlier on its way
     assert along[later > 0].max() == pytest.approx(0.25, abs=1 / 80)
 
 
