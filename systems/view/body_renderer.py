@@ -296,7 +296,7 @@ class BodyRenderer:
         self._sky.render(ctx.TRIANGLE_STRIP)
         ctx.depth_func = "<"
         ctx.enable(ctx.BLEND)
-        if self._support is not None:
+        if self._support is not None and not glass:  # they would show through
             self._draw_contacts(rows)
         if glass:
             self._draw_glass(counts, extra, behind)

@@ -26,9 +26,9 @@ from systems.view.pick import REACH_PX, BodyPicker, Pick, project, ray
 MIN_SIZE = (64, 36)
 BRAIN_SHARE = 0.48  # length of the brain beside a body, in the body's longest extent
 ALONE_SCALE = 1.6e-3  # metres per millimetre of a brain without a body
-CORD_BESIDE_MM = 150.0  # the cord is drawn shorter where it hangs beside a body
+CORD_BESIDE_MM = 105.0  # the cord is drawn shorter where it hangs beside a body
 CORD_ALONE_MM = 60.0
-GLASS = 0.48  # of the skin over a brain inside
+GLASS = 0.56  # of the skin over a brain inside
 LEASH = 0.30  # of its extent: so far a body may move before the brain beside it follows
 REGION_FULL_HZ = 40.0
 DIM_TINT = 0.22  # muscles also redden their limb, a little
