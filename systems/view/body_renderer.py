@@ -230,7 +230,8 @@ class BodyRenderer:
                skin=1.0, behind=None) -> None:  # fmt: skip
         """Draw into the canvas and leave it there. `extra` [E, INSTANCE_FLOATS] are more ellipsoids, opaque ones first;
         `glow` more
-        that are added to the picture; with `skin` below 1 the creature is glass, and `behind()` draws what shows through it."""
+        that are added to the picture; with `skin` below 1 the creature is glass, and `behind()`
+        draws what shows through it."""
         at = np.asarray(geom_xpos, dtype="f4").reshape(self.geom_count, 3)
         turn = np.asarray(geom_xmat, dtype="f4").reshape(self.geom_count, 9)
         colour = np.array(self.base_rgba if rgba is None else rgba, dtype="f4").reshape(self.geom_count, 4)
@@ -312,7 +313,7 @@ class BodyRenderer:
         target.depth_mask = True
 
     def _draw_glass(self, counts, extra, behind) -> None:
-        """What lies inside, then the creature's nearest surface over it: one layer of skin, however its geoms overlap."""
+        """What lies inside, then the creature's nearest surface over it: one layer, however its geoms overlap."""
         ctx, target = self.ctx, self.canvas.framebuffer
         if behind is not None:
             behind()

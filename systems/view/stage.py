@@ -117,7 +117,8 @@ class Stage:
 
     def _make_canvas(self) -> None:
         """Where things are drawn: smaller than the picture where a processor draws, unless quality is 2."""
-        scale = {0: 0.6, 1: 0.8 if self._software else 1.0, 2: 1.0}[self._quality]
+        dear = self._software and self.model is not None
+        scale = {0: 0.6, 1: 0.8 if dear else 1.0, 2: 1.0}[self._quality]
         inner = tuple(max(2 * round(scale * side / 2), 2) for side in self.size)
         samples = self.samples
         if self._quality == 0:

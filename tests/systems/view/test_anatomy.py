@@ -56,7 +56,7 @@ def test_cells_stand_on_their_own_side(newborn):
     for p in network.populations:
         side = {"L": -1.0, "R": 1.0}[hemisphere[p.instance]] if p.cell.per == "region" else side_of(p.instance)
         x = anatomy.at[p.neurons, 0]
-        if side and not p.cell.per == "region":
+        if side and p.cell.per != "region":
             assert (x * side > 0).all(), p.name
         elif side:  # the surface's inner wall reaches up to a millimetre or two over the midline
             assert (x * side > -2.5).all() and np.mean(x * side > 0) > 0.9, p.name

@@ -23,7 +23,7 @@ def one_tract(delay_ms: float) -> Tracts:
 def test_a_pulse_arrives_after_its_delay(delay_ms):
     """All ten cells fired `age` ms ago: the target end is dark until the delay has passed, then bright."""
     tract = one_tract(delay_ms)
-    for age in range(0, 150):
+    for age in range(150):
         pulses = np.zeros((1, PULSE_MS), np.uint8)
         pulses[0, age] = 10
         end = tract.level(tract.traces(pulses), 0, np.array([1.0]))[0]
