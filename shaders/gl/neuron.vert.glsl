@@ -19,7 +19,7 @@ void main() {
     int origin = int(in_state.y * 255.0 + 0.5);
     vec3 own = in_colour * in_colour;
     float strength = u_rest + 0.85 * glow;
-    vec3 colour = mix(own, u_computed, 0.55 * glow * glow);
+    vec3 colour = mix(own, u_computed, 0.45 * glow * glow * glow);
     if (origin == 1) { colour = u_injected; strength = max(strength, 0.55); }
     if (origin == 2) { colour = u_hand_set; strength = 0.75; }
     if (in_state.z > 0.5) { strength += 0.35; colour = mix(colour, vec3(1.0), 0.25); }
@@ -27,7 +27,7 @@ void main() {
     float size = 2.0 * u_radius * u_pixels / gl_Position.w;
     float wide = 1.0 + 1.7 * glow + (origin > 0 ? 0.5 : 0.0) + 0.5 * in_state.z;
     gl_PointSize = clamp(size * wide, 1.0, 40.0);
-    v_cover = min(1.0, size * wide * 0.55) * mix(0.75, 0.25, glow);     // smaller than a pixel: thinner instead
-    v_colour = sqrt(colour) * strength * min(1.0, size * wide * 0.55);
+    v_cover = min(1.0, size * wide * 0.55) * mix(0.40, 0.30, glow);     // smaller than a pixel: thinner instead
+    v_colour = sqrt(colour) * strength * min(1.0, size * size * wide * 0.30);
     v_core = glow;
 }

@@ -24,6 +24,6 @@ void main() {
     vec3 c = tissue * (0.28 + 0.62 * key) + vec3(0.35, 0.45, 0.70) * rim * rim * 0.55 + vec3(0.9) * shine * 0.35;
     float level = in_skin.y > 0.5 ? texture(u_regions, vec2((in_skin.y - 0.5) / u_region_count, 0.5)).r : 0.0;
     c += vec3(1.0, 0.80, 0.52) * level * (0.35 + 0.4 * facing);
-    float a = (0.10 + 0.13 * (1.0 - gyrus) + 0.75 * rim * rim + 0.35 * shine + 0.30 * level) * u_alpha;
+    float a = (0.26 + 0.16 * (1.0 - gyrus) + 0.75 * rim * rim + 0.5 * shine + 0.30 * level) * u_alpha;
     v_colour = vec4(c, clamp(a, 0.0, 1.0));
 }

@@ -96,7 +96,7 @@ def read_places(name: str = "places") -> Places:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """Both halves of the brain's surface: positions and outward normals [V, 3] mm, sulcal depth and side (-1, 1) [V]."""
+    """Both halves of the brain's surface: positions, outward normals [V, 3] mm, sulcal depth and side (-1, 1) [V]."""
 
     at: np.ndarray
     normal: np.ndarray

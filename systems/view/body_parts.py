@@ -173,8 +173,8 @@ class BodyParts:
             site = self._sites[k]
             row[:3] = origin + rotation @ self.model.site_pos[site]
             row[3:12] = (rotation @ matrix(self.model.site_quat[site])).ravel()
-            row[12:15], row[15] = TOUCH_COLOUR, np.clip((rate[k] / FULL_TOUCH_HZ) ** 0.6, 0.1, 0.7)
-            row[16:19] = 0.98 * self.patch_size[k]
+            row[12:15], row[15] = TOUCH_COLOUR, np.clip((rate[k] / FULL_TOUCH_HZ) ** 0.6, 0.1, 0.75)
+            row[16:19] = 1.02 * self.patch_size[k]
         return rows
 
     def spine_at(self, at: np.ndarray, turn: np.ndarray) -> np.ndarray:

@@ -230,7 +230,8 @@ class BodyRenderer:
                skin=1.0, behind=None) -> None:  # fmt: skip
         """Draw into the canvas and leave it there. `extra` [E, INSTANCE_FLOATS] are more ellipsoids, opaque ones first;
         `glow` more
-        that are added to the picture; with `skin` below 1 the creature is glass, and `behind()` draws what shows through it."""
+        that are added to the picture; with `skin` below 1 the creature is glass, and `behind()`
+        draws what shows through it."""
         at = np.asarray(geom_xpos, dtype="f4").reshape(self.geom_count, 3)
         turn = np.asarray(geom_xmat, dtype="f4").reshape(self.geom_count, 9)
         colour = np.array(self.base_rgba if rgba is None else rgba, dtype="f4").reshape(self.geom_count, 4)
@@ -296,7 +297,7 @@ class BodyRenderer:
         self._sky.render(ctx.TRIANGLE_STRIP)
         ctx.depth_func = "<"
         ctx.enable(ctx.BLEND)
-        if self._support is not None:
+        if self._support is not None and not glass:  # they would show through
             self._draw_contacts(rows)
         if glass:
             self._draw_glass(counts, extra, behind)
@@ -312,7 +313,7 @@ class BodyRenderer:
         target.depth_mask = True
 
     def _draw_glass(self, counts, extra, behind) -> None:
-        """What lies inside, then the creature's nearest surface over it: one layer of skin, however its geoms overlap."""
+        """What lies inside, then the creature's nearest surface over it: one layer, however its geoms overlap."""
         ctx, target = self.ctx, self.canvas.framebuffer
         if behind is not None:
             behind()
@@ -337,10 +338,10 @@ class BodyRenderer:
         ctx.depth_func = "<"
 
     def _draw_glow(self, glow: np.ndarray) -> None:
-        """Light on the skin, added; whether it is in front is decided by depth."""
+        """Light over the skin, where it is not behind something."""
         ctx = self.ctx
         ctx.enable_only(ctx.DEPTH_TEST | ctx.BLEND | ctx.CULL_FACE)
-        ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE
+        ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE_MINUS_SRC_ALPHA
         self.canvas.framebuffer.depth_mask = False
         self._draw_extra(glow)
         self.canvas.framebuffer.depth_mask = True

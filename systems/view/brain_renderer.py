@@ -12,10 +12,10 @@ from systems.view.brain_tracts import STEPS, Brain
 from systems.view.frame import PULSE_MS
 from systems.view.gl import load_program, set_uniforms
 
-NEURON_MM = 0.85  # radius of a silent neuron
+NEURON_MM = 0.75  # radius of a silent neuron
 COMPUTED_COLOUR = (1.0, 0.94, 0.78)  # of a spike that the network computed, sRGB
 INJECTED_COLOUR = (0.72, 1.0, 0.12)  # of a neuron that is stimulated now
-HAND_SET_COLOUR = (1.0, 0.10, 0.22)  # of one that is held silent
+HAND_SET_COLOUR = (1.0, 0.08, 0.62)  # of one that is held silent
 
 
 def linear(colour) -> tuple[float, ...]:
@@ -125,7 +125,7 @@ class BrainRenderer:
             "u_injected": linear(INJECTED_COLOUR), "u_hand_set": linear(HAND_SET_COLOUR),
         }  # fmt: skip
         special = {
-            "neuron": {"u_rest": 0.42 * dim},
+            "neuron": {"u_rest": 0.24 * dim},
             "tract": {"u_head": 0.0, "u_rest": 0.085 * dim},
             "pulse": {"u_head": 1.1 * place.scale},
         }
@@ -133,7 +133,7 @@ class BrainRenderer:
             set_uniforms(program, values | special.get(name, {}))
         target.depth_mask = False
         ctx.enable_only(ctx.DEPTH_TEST | ctx.BLEND | ctx.PROGRAM_POINT_SIZE)
-        ctx.blend_func = ctx.ONE, ctx.ONE_MINUS_SRC_ALPHA
+        ctx.blend_func = ctx.ONE, ctx.ONE_MINUS_SRC_ALPHA, ctx.ZERO, ctx.ZERO  # alpha 0: not to be smoothed
         self._traces.use(0)
         self._regions.use(1)
         if tracts and self._lines is not None:
@@ -155,6 +155,6 @@ class BrainRenderer:
         glass.render(ctx.TRIANGLES)
         target.depth_mask = False
         ctx.depth_func = "<="
-        ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE_MINUS_SRC_ALPHA
+        ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE_MINUS_SRC_ALPHA, ctx.ZERO, ctx.ONE
         glass.render(ctx.TRIANGLES)
         ctx.depth_func = "<"

@@ -20,8 +20,8 @@ PER_PROJECTION = 2  # strongest pairs of every other projection
 SHORTEST_MM = 9.0
 STEPS = 24  # pieces of a curve
 TRAIL_MS = 7.0  # how long a pulse's tail is
-FULL = 0.16  # share of the source cells, summed over the trail, that makes a pulse fully bright
-FAINTEST = 0.02
+FULL = 0.40  # share of the source cells, summed over the trail, that makes a pulse fully bright
+FAINTEST = 0.05
 DEEP_MM = 22.0  # how far inside the brain's middle commissural fibres cross
 
 

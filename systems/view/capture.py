@@ -106,16 +106,22 @@ class Capture:
         return tuple(np.array(pairs, int).reshape(-1, 2).T)
 
     def _spikes(self) -> tuple[np.ndarray, np.ndarray]:
-        """(neuron, tick) of the last second."""
+        """(neuron, tick) of the last second, ticks ascending."""
         oldest = self.sim.tick - RASTER_MS
         while self._recent and self._recent[0][0] < oldest:
             self._recent.popleft()
+        if len(self._recent) > 1:  # one block from now on: a frame has few new ones
+            joined = tuple(np.concatenate([block[k] for block in self._recent]) for k in (1, 2))
+            first = np.searchsorted(joined[1], oldest)
+            last = self._recent[-1][0]
+            self._recent.clear()
+            self._recent.append((last, joined[0][first:], joined[1][first:]))
         found = int(self.sim.world[SpikeLog.count][0])
         newest = (self.sim.world[c][:found] for c in (SpikeLog.ids, SpikeLog.ticks))  # not yet handed to listeners
         blocks = [block[1:] for block in self._recent] + [tuple(newest)]
         ids, ticks = (np.concatenate([block[k] for block in blocks]) for k in (0, 1))
-        kept = ticks >= oldest
-        return ids[kept], ticks[kept]
+        first = np.searchsorted(ticks, oldest)
+        return ids[first:], ticks[first:]
 
     def frame(self, realtime_x: float | None = None) -> ViewFrame:
         """What the view shows now."""
@@ -140,7 +146,7 @@ class Capture:
     def _fill_brain(self, frame: ViewFrame) -> None:
         sim = self.sim
         ids, ticks = self._spikes()
-        now = ticks >= sim.tick - RATE_MS
+        now = slice(int(np.searchsorted(ticks, sim.tick - RATE_MS)), None)
         span = max(min(sim.tick, RATE_MS), 1) / 1000.0
 
         def rates(group: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -24,10 +24,11 @@ from systems.view.gl import Canvas, is_software, load_program, set_uniforms
 from systems.view.pick import REACH_PX, BodyPicker, Pick, project, ray
 
 MIN_SIZE = (64, 36)
-BRAIN_SHARE = 0.40  # length of the brain beside a body, in the body's longest extent
+BRAIN_SHARE = 0.48  # length of the brain beside a body, in the body's longest extent
 ALONE_SCALE = 1.6e-3  # metres per millimetre of a brain without a body
-CORD_BESIDE_MM = 150.0  # the cord is drawn shorter where it hangs beside a body
-GLASS = 0.42  # of the skin over a brain inside
+CORD_BESIDE_MM = 105.0  # the cord is drawn shorter where it hangs beside a body
+CORD_ALONE_MM = 60.0
+GLASS = 0.56  # of the skin over a brain inside
 LEASH = 0.30  # of its extent: so far a body may move before the brain beside it follows
 REGION_FULL_HZ = 40.0
 DIM_TINT = 0.22  # muscles also redden their limb, a little
@@ -37,7 +38,7 @@ DIM_TINT = 0.22  # muscles also redden their limb, a little
 class StageOptions:
     """What is shown, and how finely. `selected` is a selector of neurons to highlight (`structure.instance.cell`)."""
 
-    surface: float = 0.6  # opacity of the brain's surface, 0: none
+    surface: float = 0.7  # opacity of the brain's surface, 0: none
     neurons: bool = True
     tracts: bool = True
     muscles: bool = True
@@ -116,7 +117,8 @@ class Stage:
 
     def _make_canvas(self) -> None:
         """Where things are drawn: smaller than the picture where a processor draws, unless quality is 2."""
-        scale = {0: 0.6, 1: 0.8 if self._software else 1.0, 2: 1.0}[self._quality]
+        dear = self._software and self.model is not None
+        scale = {0: 0.6, 1: 0.8 if dear else 1.0, 2: 1.0}[self._quality]
         inner = tuple(max(2 * round(scale * side / 2), 2) for side in self.size)
         samples = self.samples
         if self._quality == 0:
@@ -162,7 +164,9 @@ class Stage:
         if self.model is None:
             fixed = {"azimuth_deg": -38.0, "elevation_deg": 14.0, **fixed}
             centres, radii = self._brain_balls(self._placement(frame, options))
-            return OrbitCamera.framing(centres, radii, aspect, **fixed)
+            camera = OrbitCamera.framing(centres, radii, aspect, **fixed)
+            camera.distance *= 0.88
+            return camera
         camera = self.body.camera(frame.geom_xpos, **fixed)
         if not beside:
             return camera
@@ -170,7 +174,9 @@ class Stage:
         centres, radii = self._brain_balls(self._placement(frame, options))
         centres, radii = np.concatenate([at, centres]), np.concatenate([self.body.bounds[self.body.creature], radii])
         angles = {"azimuth_deg": camera.azimuth_deg, "elevation_deg": camera.elevation_deg, **fixed}
-        return OrbitCamera.framing(centres, radii, aspect, **angles)
+        camera = OrbitCamera.framing(centres, radii, aspect, **angles)
+        camera.distance *= 0.9  # the balls are larger than what they hold
+        return camera
 
     def _brain_balls(self, place: Placement) -> tuple[np.ndarray, np.ndarray]:
         corners = self.brain.anatomy.at[:: max(1, self.brain.anatomy.at.shape[0] // 1500)]
@@ -179,7 +185,7 @@ class Stage:
     def _placement(self, frame: ViewFrame, options: StageOptions) -> Placement:
         cord = self.brain.anatomy.cord
         if self.model is None:
-            return standing(cord, np.zeros(3), ALONE_SCALE, np.pi / 2)
+            return standing(cord, np.zeros(3), ALONE_SCALE, np.pi / 2, CORD_ALONE_MM)
         at, turn = np.asarray(frame.geom_xpos, float), np.asarray(frame.geom_xmat, float)
         if options.brain == "inside":
             skull, size = self.parts.skull
@@ -203,7 +209,7 @@ class Stage:
             ahead = float((head - centre) @ right)
             sign = 1.0 if ahead >= -0.05 * self._extent else -1.0
             self._scale = BRAIN_SHARE * self._extent / (2 * HALF_MM[1] / 1000.0) / 1000.0
-            self._aside = sign * right * (self._half_width + 0.62 * BRAIN_SHARE * self._extent)
+            self._aside = sign * right * (self._half_width + 0.42 * BRAIN_SHARE * self._extent)
             self._yaw = np.radians(camera.azimuth_deg) + sign * np.radians(52.0)
             self._anchor = centre.copy()
         gap = centre - self._anchor
