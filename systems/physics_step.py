@@ -40,6 +40,7 @@ class Physics:
         kind = self._mujoco.mjtState.mjSTATE_INTEGRATION
         self._mujoco.mj_setState(self.model, self.data, np.asarray(saved["state"], float), kind)
         self.steps = int(saved["steps"][0])
+        self._mujoco.mj_kinematics(self.model, self.data)  # for who looks before the next step
 
     # the examiner's hands ---------------------------------------------------------------------------------------
 

@@ -37,13 +37,19 @@ class Capture:
         self._recent: deque = deque()
         if self.network is not None:
             self._rows()
-            ids, ticks, _ = sim.spikes.history()
-            new = ticks >= sim.tick - RASTER_MS
-            self._recent.append((int(sim.tick), ids[new], ticks[new]))
+            self.forget()
             sim.spikes.listeners.append(self._take)
         self._score: dict[str, float] = {}
         self._patches = self._afferents_of_patches()
         self._tinted = self._geoms_of_muscles() if "muscles" in sim.world.tables else None
+
+    def forget(self) -> None:
+        """Time was taken back: what was heard since has not happened."""
+        self._recent.clear()
+        if self.network is not None:
+            ids, ticks, _ = self.sim.spikes.history(self.sim.tick - RASTER_MS)
+            new = ticks >= self.sim.tick - RASTER_MS
+            self._recent.append((int(self.sim.tick), ids[new], ticks[new]))
 
     def detach(self) -> None:
         """Stop listening."""
