@@ -61,6 +61,8 @@ HELP = (  # (keys, what they do); the actions of the scene follow
 def open_gl(size: tuple[int, int], title: str):
     """(pygame, window, moderngl context) of a new window; one clear line where that cannot be."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    if sys.platform.startswith("linux") and not os.environ.get("WAYLAND_DISPLAY"):
+        os.environ.setdefault("SDL_VIDEODRIVER", "x11")  # or a missing display is a tale of all the others
     import pygame
 
     try:
@@ -69,7 +71,8 @@ def open_gl(size: tuple[int, int], title: str):
             raise pygame.error(f"only {pygame.display.get_driver()}")
     except pygame.error as error:
         pygame.display.quit()
-        raise UserError(f"no display for a window ({error}); --video FILE.mp4 draws without one") from None
+        raise UserError(f"no display for a window ({error}); --video FILE.mp4 draws without one, xvfb-run in a virtual "
+                        "one: apt-get install xvfb") from None  # fmt: skip
     for attribute, value in (
         (pygame.GL_CONTEXT_MAJOR_VERSION, 3), (pygame.GL_CONTEXT_MINOR_VERSION, 3),
         (pygame.GL_CONTEXT_PROFILE_MASK, pygame.GL_CONTEXT_PROFILE_CORE),
