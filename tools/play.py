@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
 from tools import common
@@ -19,15 +17,10 @@ def arguments(parser) -> None:
     common.add_quiet(parser)
 
 
-def has_display() -> bool:
-    """Whether a window could be opened."""
-    if sys.platform.startswith("linux"):
-        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    return True
-
-
 def run(args) -> int:
     common.device_of(args.device)
+    from systems.view.play import has_display
+
     if args.video is None and has_display():
         return window(args)
     return film(args)

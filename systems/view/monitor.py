@@ -271,7 +271,9 @@ class Monitor:
             self.forget()
         found = int(self.world[SpikeLog.count][0])
         if found > self._taken:
-            self._pending.append(tuple(self.world[c][self._taken : found].copy() for c in (SpikeLog.ids, SpikeLog.ticks)))
+            self._pending.append(
+                tuple(self.world[c][self._taken : found].copy() for c in (SpikeLog.ids, SpikeLog.ticks))
+            )
             self._taken = found
         blocks, self._pending = list(self._pending), deque()
         ids, ticks = (np.concatenate(x) for x in zip(*blocks, strict=True)) if blocks else (np.zeros(0, np.int32),) * 2

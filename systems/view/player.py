@@ -190,7 +190,7 @@ class Player:
         self.status = Status(
             sim.tick, self.clock.paused, self.clock.speed, speed, self.clock.dropped_ns / 1e9, self._message,
             self._message_number, tuple(p.key.split(":", 1)[-1] or p.verb for p in self.session.open()),
-            tuple(dict.fromkeys(a.of for a in sim.timeline.active if a.verb == "silence")),
+            self._lesions(),
             (sim.tick - self._oldest().tick) / 1000.0,
         )  # fmt: skip
         if self.capture is not None:
@@ -200,6 +200,16 @@ class Player:
         else:
             frame = self.status
         self._frames = _Frames(f.newer, frame, f.newer_s, now)
+
+    def _lesions(self) -> tuple[str, ...]:
+        """Selectors of what is silenced and was not restored as such since."""
+        found: dict[str, None] = {}
+        for a in self.sim.timeline.active:
+            if a.verb == "silence":
+                found[a.of] = None
+            elif a.verb == "restore":
+                found.pop(a.of, None)
+        return tuple(found)
 
     def _oldest(self) -> snapshot.Mark:
         return self._recent[0]

@@ -126,13 +126,16 @@ class Window:
         self.stage = Stage(self.ctx, sim, self.size)
         self._resources.callback(self.stage.release)
         self.options = StageOptions()
-        self.hud = Hud(sim, self.size, window=True)
+        self.hud = Hud(sim, self.size, window=True, ctx=self.ctx)
+        self.hud.pointer_scale = self.ratio
         self._resources.callback(self.hud.release)
-        self.ui = UiState()
+        self._rect = (0, 0, *self.size)  # where the stage is seen: x, y, width, height in pixels, y down
+        self.ui = UiState(legend=self.stage.legend())
         self.ui.actions = [(action.name, action.key or "") for action in sim.scene.actions]
         self.ui.help = [*HELP, *((key, name) for name, key in self.ui.actions if key)]
         capture, monitor = Capture(sim), Monitor(sim)
         self._resources.callback(capture.detach)
+        self._resources.callback(monitor.detach)
         self.player = Player(sim, capture, monitor, folder=self.folder, until=self.until)
         self.camera = None
         self.follow = True
@@ -219,16 +222,13 @@ class Window:
             self.say(status.message)
         ui = self.ui
         ui.paused, ui.speed, ui.tool, ui.size = status.paused, status.speed, self.hands.tool, self.size
-        ui.recording = self._film is not None
+        ui.recording, ui.fps, ui.dropped_s = self._film is not None, self.fps, status.dropped_s
+        ui.can_rewind_s = status.can_rewind_s
         ui.message = self._message if time.perf_counter() - self._message_at < MESSAGE_S else ""
         import moderngl
 
         try:
-            self.stage.draw(frame, self.camera, self.options, (older, share) if older is not frame else None)
-            self.ctx.screen.use()
-            self.ctx.viewport = (0, 0, *self.size)
-            self.ctx.clear(0.0, 0.0, 0.0)
-            commands = self.hud.draw(frame, self.stage.texture.glo, ui)
+            commands = compose(self, frame, (older, share) if older is not frame else None, self.ctx.screen)
             if self._film is not None:
                 self._shoot(frame)
             self.window.flip()
@@ -244,17 +244,8 @@ class Window:
             self._report(frame)
 
     def _home(self, frame):
-        """Where the scene wants the camera; what it leaves out, the stage chooses."""
-        view, fixed = self.sim.scene.view, {}
-        if view.azimuth is not None:
-            fixed["azimuth_deg"] = math.degrees(view.azimuth)
-        if view.elevation is not None:
-            fixed["elevation_deg"] = math.degrees(view.elevation)
-        camera = self.stage.camera(frame, self.options, **fixed)
-        if view.distance is not None:
-            camera.distance = view.distance / 1000.0
         self._shift = None
-        return camera
+        return home(self.stage, frame, self.options, self.sim.scene.view)
 
     def _follow(self, frame, elapsed: float) -> None:
         """Keep the body where it is in the picture as it moves."""
@@ -309,12 +300,11 @@ class Window:
             return
         self.size = (width, height)
         self._finish_film("the window changed its size")
-        self.stage.resize(self.size)
         self.hud.resize(self.size)
 
     def _at(self, event) -> tuple[float, float]:
-        """Where the pointer is, in pixels of the picture."""
-        return event.pos[0] * self.ratio, event.pos[1] * self.ratio
+        """Where the pointer is, in pixels of the stage."""
+        return event.pos[0] * self.ratio - self._rect[0], event.pos[1] * self.ratio - self._rect[1]
 
     def _press(self, event) -> None:
         pygame, (x, y) = self.pygame, self._at(event)
@@ -358,7 +348,7 @@ class Window:
         x, y = self._at(event)
         dx, dy = x - x0, y - y0
         self._down = (button, what, x, y)
-        height = self.size[1]
+        height = self.stage.size[1]
         if what == "orbit":
             self.do(c.Camera(azimuth_deg=-180.0 * dx / height, elevation_deg=180.0 * dy / height))
         elif what == "pan":
@@ -614,19 +604,51 @@ class Window:
         if parts is not None and parts.patch_names and frame.geom_xpos is not None:
             from systems.view.pick import project
 
-            pixel, _ = project(self.camera, self.size, parts.patches_at(frame.geom_xpos, frame.geom_xmat))
-            places = {
-                name: [float(x) / self.ratio for x in at] for name, at in zip(parts.patch_names, pixel, strict=True)
-            }
+            pixel, _ = project(self.camera, self.stage.size, parts.patches_at(frame.geom_xpos, frame.geom_xmat))
+            pixel = (pixel + self._rect[:2]) / self.ratio
+            places = {name: at.tolist() for name, at in zip(parts.patch_names, pixel, strict=True)}
         line = {
             "frame": self._frames, "tick": status.tick, "paused": status.paused, "speed": str(status.speed),
             "fps": round(self.fps, 2), "realtime_x": round(status.realtime_x, 3), "dropped_s": status.dropped_s,
             "message": self._message, "selected": self.ui.selected, "tool": self.hands.tool, "size": list(self.size),
             "doing": status.doing, "lesions": status.lesions, "afferents": frame.afferents, "muscles": frame.muscles,
-            "places": places, "recording": self._film is not None, "help": self.ui.help_open,
+            "places": places, "stage": [x / self.ratio for x in self._rect],
+            "recording": self._film is not None, "help": self.ui.help_open,
             "window": self.window.handle, "azimuth_deg": self.camera.azimuth_deg, "mark_ms": self.player.mark_ms,
         }  # fmt: skip
         self._status.write(json.dumps(line) + "\n")
+
+
+def compose(view, frame, between, target) -> list[c.Command]:
+    """One picture of a view (its stage, hud, ui, options, camera, size and _rect) into a framebuffer.
+
+    The stage is drawn at the size at which the panels show it; what is asked for at the panels is returned.
+    """
+    stage, hud, ui = view.stage, view.hud, view.ui
+    if tuple(stage.size) != (max(view._rect[2], 64), max(view._rect[3], 36)):
+        stage.resize((max(view._rect[2], 64), max(view._rect[3], 36)))
+    stage.draw(frame, view.camera, view.options, between)
+    ui.stage_rect, ui.labels, ui.size = view._rect, stage.labels(frame, view.camera), view.size
+    with view.ctx:  # the stage did so too, and such blocks must not be nested
+        target.use()
+        view.ctx.viewport = (0, 0, *view.size)
+        view.ctx.clear(0.0, 0.0, 0.0)
+        commands = hud.draw(frame, stage.texture.glo, ui)
+    view._rect = tuple(hud.stage_rect)
+    return commands
+
+
+def home(stage, frame, options, view):
+    """Where the scene wants the camera; what it leaves out, the stage chooses."""
+    fixed = {}
+    if view.azimuth is not None:
+        fixed["azimuth_deg"] = math.degrees(view.azimuth)
+    if view.elevation is not None:
+        fixed["elevation_deg"] = math.degrees(view.elevation)
+    camera = stage.camera(frame, options, **fixed)
+    if view.distance is not None:
+        camera.distance = view.distance / 1000.0
+    return camera
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
