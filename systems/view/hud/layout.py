@@ -92,7 +92,7 @@ def build_default(dock: int, size: tuple[float, float], compact: bool, shown: se
         put(upper, "Structures")
         put(lower, "Brain")
         if "Spikes" in shown:
-            bottom, middle = split(middle, imgui.Dir.down, 168.0 / size[1])
+            bottom, middle = split(middle, imgui.Dir.down, 184.0 / size[1])
             west, east = split(bottom, imgui.Dir.left, 0.55)
             put(west, "Spikes")
             put(east, "Traces")
