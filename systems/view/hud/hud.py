@@ -427,9 +427,14 @@ class Hud:
         io.delta_time = min(max(now - self._clock, 1e-4), 0.25) if self.window else 1 / 30
         self._clock = now
         if self._settle or self._build or self._reset_layout:  # docking takes a picture to settle
-            for _ in range(2):
+            fresh = self._build or self._reset_layout
+            for k in range(4):
                 self._compose(frame, ui)
+                if fresh and k == 1:
+                    for name in layout.IN_FRONT:
+                        imgui.set_window_focus(name)
             self._settle = False
+            imgui.set_window_focus(None)
         self._compose(frame, ui)
         commands, self.commands = self.commands + self._pressed, []
         self._pressed = []

@@ -303,14 +303,15 @@ def traces(hud, data, ui) -> None:
         _regions(hud, data, ui, (size.x, size.y - upper - 2 * u))
 
 
-def _labels(hud, names, colours) -> None:
+def _labels(hud, names, colours, spaced: bool = False) -> None:
     """Names at the left edge of the current plot, evenly from the top."""
     place, extent, draw = implot.get_plot_pos(), implot.get_plot_size(), implot.get_plot_draw_list()
-    step = extent.y / max(len(names), 1)
+    top = place.y + (extent.y * 0.55 / (len(names) + 0.55) if spaced else 0.0)
+    step = (place.y + extent.y - top) / max(len(names), 1)
     if step < 0.75 * hud.text_px:
         return
     for k, (name, colour) in enumerate(zip(names, colours, strict=True)):
-        y = place.y + step * k
+        y = top + step * k
         draw.add_rect_filled((place.x, y), (place.x + 6 + hud.text_width(name), y + min(hud.text_px + 1, step)),
                              packed((15, 18, 25), 0.6), 2.0)  # fmt: skip
         draw.add_text((place.x + 3, y - 0.5), colour, name)
@@ -341,14 +342,14 @@ def _eeg(hud, data, size) -> None:
     seconds = count * step * WAVE_MS / 1000.0
     if implot.begin_plot("##eeg", size, PLOT | implot.Flags_.no_inputs):
         implot.setup_axes("", "", AXIS_BARE, AXIS_BARE)
-        implot.setup_axes_limits(-seconds * _gutter(hud, data.wave_names, size), 0.0, 0.0, float(channels),
+        implot.setup_axes_limits(-seconds * _gutter(hud, data.wave_names, size), 0.0, 0.0, channels + 0.55,
                                  implot.Cond_.always)  # fmt: skip
         spec = hud.line_spec
         for k in range(channels):
             spec.line_color = rgba(PALETTE[(0, 5, 2, 8)[k % 4]], 0.95)
             line = channels - 0.5 - k + np.clip(waves[k] / (2.0 * spread), -0.75, 0.75)
             implot.plot_line(f"##w{k}", line.astype(np.float32), seconds / count, -seconds, spec)
-        _labels(hud, data.wave_names, [P_PALETTE[(0, 5, 2, 8)[k % 4]] for k in range(channels)])
+        _labels(hud, data.wave_names, [P_PALETTE[(0, 5, 2, 8)[k % 4]] for k in range(channels)], True)
         place, extent = implot.get_plot_pos(), implot.get_plot_size()
         hud.rects["eeg"] = (place.x, place.y, extent.x, extent.y)
         _note(hud, f"EEG-like, from spikes, {seconds:g} s")
@@ -371,7 +372,7 @@ def _regions(hud, data, ui, size) -> None:
     names = [readable(data.regions[k]) for k in chosen]
     if implot.begin_plot("##regions", size, PLOT | implot.Flags_.no_inputs):
         implot.setup_axes("", "", AXIS_BARE, AXIS_BARE)
-        implot.setup_axes_limits(-span * _gutter(hud, names, size), 0.0, 0.0, top, implot.Cond_.always)
+        implot.setup_axes_limits(-span * _gutter(hud, names, size), 0.0, 0.0, 1.2 * top, implot.Cond_.always)
         spec, colours = hud.line_spec, []
         for n, line in enumerate(lines):
             colour = (1, 3, 4, 6)[n % 4]
