@@ -146,7 +146,8 @@ class Hud:
         io.config_input_text_cursor_blink = window
         io.display_size = self.size
         io.delta_time = 1 / 60
-        self.renderer = GlRenderer(self.ctx)
+        with self.ctx:
+            self.renderer = GlRenderer(self.ctx)
         self.fonts = style.load_fonts(style.BASE_PX)
         self.raster_texture = RasterTexture(self.renderer, self.raster) if self.raster is not None else None
         self.strips = Strips(self.renderer)
@@ -168,6 +169,7 @@ class Hud:
         self._build = False
         self._clock = time.perf_counter()
         self._empty = HudData()
+        self._docked: set[str] = set()
         self._stage = (0, 0, *self.size)
         self._new_size()
 
@@ -413,6 +415,12 @@ class Hud:
 
     def draw(self, frame, stage_texture_id: int | None, ui: UiState) -> list[c.Command]:
         """Panels, bars and overlays with the stage's picture in the middle, into the bound framebuffer."""
+        target = self.ctx.fbo
+        with self.ctx:
+            target.use()  # it was bound while, perhaps, no context was current
+            return self._draw(frame, stage_texture_id, ui)
+
+    def _draw(self, frame, stage_texture_id: int | None, ui: UiState) -> list[c.Command]:
         self._enter()
         self._ui, self._help_open = ui, ui.help_open
         io = imgui.get_io()
@@ -420,9 +428,14 @@ class Hud:
         io.delta_time = min(max(now - self._clock, 1e-4), 0.25) if self.window else 1 / 30
         self._clock = now
         if self._settle or self._build or self._reset_layout:  # docking takes a picture to settle
-            for _ in range(2):
+            fresh = self._build or self._reset_layout
+            for k in range(4):
                 self._compose(frame, ui)
+                if fresh and k == 1:
+                    for name in layout.IN_FRONT:
+                        imgui.set_window_focus(name)
             self._settle = False
+            imgui.set_window_focus(None)
         self._compose(frame, ui)
         commands, self.commands = self.commands + self._pressed, []
         self._pressed = []
@@ -434,6 +447,7 @@ class Hud:
     def _render(self, stage_texture_id: int | None, ui: UiState) -> None:
         width, height = self.size
         x, y, w, h = self._stage
+        self.ctx.clear(*(channel / 255 for channel in BACK), 1.0)
         if stage_texture_id:
             if ui.stage_rect is not None:
                 self.renderer.copy(stage_texture_id, tuple(ui.stage_rect), height)
@@ -465,7 +479,10 @@ class Hud:
         imgui.render()
 
     def _panel(self, name: str, body, data: HudData, ui: UiState) -> None:
+        if name in self._docked:  # the ground is there already
+            imgui.set_next_window_bg_alpha(0.0)
         shown, _ = imgui.begin(name, None, PANEL_FLAGS)
+        (self._docked.add if imgui.is_window_docked() else self._docked.discard)(name)
         if shown:
             at, extent = imgui.get_window_pos(), imgui.get_window_size()
             self.rects[name] = (at.x, at.y, extent.x, extent.y)
@@ -486,7 +503,6 @@ class Hud:
             layout.build_default(dock, (width, height - top - bottom), self.compact, set(panels.ALL) - (
                 set() if self.has_body else {"Joints"}))  # fmt: skip
             self._build = self._reset_layout = False
-            self._first = 2
         hidden = imgui.DockNodeFlags_.keep_alive_only if not ui.panels else 0
         imgui.dock_space(dock, (0.0, 0.0), imgui.DockNodeFlags_.passthru_central_node | hidden)
         imgui.end()
@@ -542,7 +558,7 @@ class Hud:
         imgui.set_next_window_pos((0, y))
         imgui.set_next_window_size((self.size[0], height))
         imgui.push_style_var(imgui.StyleVar_.window_padding, (8 * self.unit, 4 * self.unit))
-        imgui.begin(name, None, BAR_FLAGS)
+        imgui.begin(name, None, BAR_FLAGS | BAR.no_background)
         imgui.pop_style_var()
         self.rects[name.strip("#")] = (0.0, float(y), float(self.size[0]), float(height))
 
@@ -634,10 +650,14 @@ class Hud:
         x, y, width, height = self._stage
         draw = imgui.get_background_draw_list()
         draw.push_clip_rect((x, y), (x + width, y + height))
-        for text, tx, ty, colour in ui.labels:
-            shift = (0, 0) if ui.stage_rect is None else (x, y)
+        taken: list[tuple[float, float, float]] = []
+        shift = (0, 0) if ui.stage_rect is None else (x, y)
+        for text, tx, ty, colour in ui.labels if not self.compact else ():
             ink = tuple(int(255 * v) if max(colour) <= 1.0 else int(v) for v in colour)
-            place = (tx + shift[0], ty + shift[1])
+            place, wide = (tx + shift[0], ty + shift[1]), self.text_width(text)
+            if any(abs(place[1] - b) < self.text_px and place[0] < a + w and a < place[0] + wide for a, b, w in taken):
+                continue  # names that would lie over one another: the first ones count
+            taken.append((*place, wide))
             draw.add_text((place[0] + 1, place[1] + 1), packed((0, 0, 0), 0.6), text)
             draw.add_text(place, packed(ink), text)
             self.submitted.append(text)
@@ -657,8 +677,9 @@ class Hud:
     def _legend(self, draw, ui: UiState, x: float, y: float) -> None:
         """What colours mean: where activity comes from."""
         u = self.unit
-        chips = ui.legend or [("computed", PALETTE[0]), ("injected", style.INJECTED), ("hand-set", style.CUT)]
-        if self._network is None and not ui.legend:
+        own = {readable(name) for name in self.tree.structures} if self.tree is not None else set()
+        chips = [chip for chip in ui.legend if chip[0] not in own]  # structures have their colours in their panel
+        if not chips:
             return
         wide = max(self.text_width(text) for text, _ in chips) + 26 * u
         high = len(chips) * 16 * u + 8 * u
@@ -686,9 +707,11 @@ class Hud:
         lines, room = [], width - 20 * u
         for group in (actions, chips):
             line, used = [], 0.0
-            for chip in group:
-                wide = self.text_width(chip[1]) + self.text_width(chip[3]) * 0.86 + 22 * u
-                if line and used + wide > room:
+            widths = [self.text_width(chip[1]) + self.text_width(chip[3]) * 0.86 + 22 * u for chip in group]
+            total = sum(widths) + gap * len(widths)
+            even = total / max(math.ceil(total / room), 1) + 40 * u  # lines of about equal length
+            for chip, wide in zip(group, widths, strict=True):
+                if line and used + wide > min(room, even):
                     lines.append(line)
                     line, used = [], 0.0
                 line.append((*chip, wide))
@@ -733,7 +756,7 @@ class Hud:
         if key:
             small = 0.86 * self.text_px
             draw.add_text(self.fonts[0], small, (at.x + width - 6 * u - self.text_width(key) * 0.86, at.y + lift + u),
-                          P_ACCENT, key)  # fmt: skip
+                          P_TEXT if active else P_ACCENT, key)  # fmt: skip
         self.submitted.append(text)
         if hovered:
             imgui.set_tooltip(f"{tip}    [{key}]" if key else tip)
@@ -790,7 +813,8 @@ class Hud:
             return
         self._enter()
         self._save_layout()
-        self.renderer.release()
+        with self.ctx:
+            self.renderer.release()
         for texture in imgui.get_platform_io().textures:
             texture.set_tex_id(0)
             texture.set_status(imgui.ImTextureStatus.destroyed)

@@ -11,6 +11,7 @@ from pathlib import Path
 from imgui_bundle import imgui
 
 COMPACT = (960, 540)  # below, fewer panels and smaller type
+IN_FRONT = ("State", "Spikes", "Structures")  # of panels that share a place
 VERSION = 1  # of the default layout: an older file is not read
 
 
@@ -92,7 +93,7 @@ def build_default(dock: int, size: tuple[float, float], compact: bool, shown: se
         put(upper, "Structures")
         put(lower, "Brain")
         if "Spikes" in shown:
-            bottom, middle = split(middle, imgui.Dir.down, 168.0 / size[1])
+            bottom, middle = split(middle, imgui.Dir.down, 184.0 / size[1])
             west, east = split(bottom, imgui.Dir.left, 0.55)
             put(west, "Spikes")
             put(east, "Traces")

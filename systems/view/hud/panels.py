@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from imgui_bundle import imgui, implot
+from scipy.ndimage import uniform_filter1d
 
 from systems.view import commands as c
 from systems.view.frame import PALETTE
@@ -30,6 +31,7 @@ from systems.view.monitor import WAVE_MS, WAVE_NOTE
 from systems.view.panel import WARN, mix, rate_share, readable
 
 SPAN_S = 2.0  # of the raster
+SMOOTH = 6  # bins of a region's rate in one point of its line
 SIGN = {"stimulate": packed(INJECTED), "inhibit": packed(HELD_DOWN), "silence": packed(CUT)}
 AXIS_BARE = implot.AxisFlags_.no_decorations | implot.AxisFlags_.no_menus | implot.AxisFlags_.no_side_switch
 AXIS_TIME = (
@@ -119,8 +121,8 @@ def reflexes(hud, data, ui) -> None:
     head = Rows(hud, 1, 16 * u)
     narrow = head.width < 190 * u
     lamp, gate = head.x + head.width - 22 * u, head.x + head.width - 52 * u
-    bar = 40 * u if narrow else 56 * u
-    drive = gate - bar - (28 * u if not narrow else 20 * u)
+    bar = 36 * u if narrow else 44 * u
+    drive = gate - bar - (26 * u if not narrow else 20 * u)
     for _, y in head:
         for text, x in (("drive", drive), ("gate", gate - 16 * u), ("fired", lamp - 8 * u)):
             head.text(text, x, y, P_FAINT)
@@ -271,8 +273,9 @@ def spikes(hud, data, ui) -> None:
         imgui.same_line()
         imgui.text_disabled(f"{raster.rows} of {hud.raster_total()} cells   F4")
         hud.submitted.append(label)
-    hud.raster_texture.update(data)
     size = imgui.get_content_region_avail()
+    raster.fit(size.y - (22 if roomy else 6) * u)
+    hud.raster_texture.update(data)
     implot.push_style_var(implot.StyleVar_.plot_padding, (2.0 * u, 1.0 * u))
     if implot.begin_plot("##raster", (size.x, max(size.y, 18.0)), PLOT | implot.Flags_.no_inputs):
         implot.setup_axes("", "", AXIS_TIME if roomy else AXIS_BARE, AXIS_BARE)
@@ -313,18 +316,34 @@ def traces(hud, data, ui) -> None:
         _regions(hud, data, ui, (size.x, size.y - upper - 2 * u))
 
 
-def _labels(hud, names, colours) -> None:
+def _labels(hud, names, colours, spaced: bool = False) -> None:
     """Names at the left edge of the current plot, evenly from the top."""
     place, extent, draw = implot.get_plot_pos(), implot.get_plot_size(), implot.get_plot_draw_list()
-    step = extent.y / max(len(names), 1)
+    top = place.y + (extent.y * 0.55 / (len(names) + 0.55) if spaced else 0.0)
+    step = (place.y + extent.y - top) / max(len(names), 1)
     if step < 0.75 * hud.text_px:
         return
     for k, (name, colour) in enumerate(zip(names, colours, strict=True)):
-        y = place.y + step * k
+        y = top + step * k
         draw.add_rect_filled((place.x, y), (place.x + 6 + hud.text_width(name), y + min(hud.text_px + 1, step)),
                              packed((15, 18, 25), 0.6), 2.0)  # fmt: skip
         draw.add_text((place.x + 3, y - 0.5), colour, name)
         hud.submitted.append(name)
+
+
+def _gutter(hud, names, size) -> float:
+    """How much longer the axis is, so that names have the left edge to themselves."""
+    room = max((hud.text_width(name) for name in names), default=0.0) + 12 * hud.unit
+    return 1.0 / max(1.0 - room / max(size[0], 1.0), 0.3)
+
+
+def _note(hud, text: str) -> None:
+    """What a plot shows, in its upper right corner."""
+    place, extent, draw = implot.get_plot_pos(), implot.get_plot_size(), implot.get_plot_draw_list()
+    x, y = place.x + extent.x - hud.text_width(text) - 4, place.y + 1
+    draw.add_rect_filled((x - 3, y), (x + hud.text_width(text) + 3, y + hud.text_px + 1), packed((18, 21, 30), 0.75), 2.0)
+    draw.add_text((x, y - 0.5), P_FAINT, text)
+    hud.submitted.append(text)
 
 
 def _eeg(hud, data, size) -> None:
@@ -336,19 +355,17 @@ def _eeg(hud, data, size) -> None:
     seconds = count * step * WAVE_MS / 1000.0
     if implot.begin_plot("##eeg", size, PLOT | implot.Flags_.no_inputs):
         implot.setup_axes("", "", AXIS_BARE, AXIS_BARE)
-        implot.setup_axes_limits(-seconds, 0.0, 0.0, float(channels), implot.Cond_.always)
+        implot.setup_axes_limits(-seconds * _gutter(hud, data.wave_names, size), 0.0, 0.0, channels + 0.55,
+                                 implot.Cond_.always)  # fmt: skip
         spec = hud.line_spec
         for k in range(channels):
             spec.line_color = rgba(PALETTE[(0, 5, 2, 8)[k % 4]], 0.95)
             line = channels - 0.5 - k + np.clip(waves[k] / (2.0 * spread), -0.75, 0.75)
             implot.plot_line(f"##w{k}", line.astype(np.float32), seconds / count, -seconds, spec)
-        _labels(hud, data.wave_names, [P_PALETTE[(0, 5, 2, 8)[k % 4]] for k in range(channels)])
+        _labels(hud, data.wave_names, [P_PALETTE[(0, 5, 2, 8)[k % 4]] for k in range(channels)], True)
         place, extent = implot.get_plot_pos(), implot.get_plot_size()
         hud.rects["eeg"] = (place.x, place.y, extent.x, extent.y)
-        note = "EEG-like, from spikes, 4 s"
-        draw = implot.get_plot_draw_list()
-        draw.add_text((place.x + extent.x - hud.text_width(note) - 4, place.y + 1), P_FAINT, note)
-        hud.submitted.append(note)
+        _note(hud, f"EEG-like, from spikes, {seconds:g} s")
         hovered = implot.is_plot_hovered()
         implot.end_plot()
         if hovered or imgui.is_item_hovered():
@@ -363,24 +380,22 @@ def _regions(hud, data, ui, size) -> None:
     history = data.region_history
     chosen = hud.choose_regions(data, ui)
     span = history.shape[1] * 0.05
-    top = max(float(history[chosen].max()) * 1.1 if len(chosen) else 1.0, 5.0)
+    lines = uniform_filter1d(history[chosen], SMOOTH, axis=1)
+    top = max(float(lines.max()) * 1.15 if len(chosen) else 1.0, 5.0)
+    names = [readable(data.regions[k]) for k in chosen]
     if implot.begin_plot("##regions", size, PLOT | implot.Flags_.no_inputs):
         implot.setup_axes("", "", AXIS_BARE, AXIS_BARE)
-        implot.setup_axes_limits(-span, 0.0, 0.0, top, implot.Cond_.always)
+        implot.setup_axes_limits(-span * _gutter(hud, names, size), 0.0, 0.0, 1.2 * top, implot.Cond_.always)
         spec, colours = hud.line_spec, []
-        for n, k in enumerate(chosen):
+        for n, line in enumerate(lines):
             colour = (1, 3, 4, 6)[n % 4]
             spec.line_color = rgba(PALETTE[colour], 0.95)
             colours.append(P_PALETTE[colour])
-            implot.plot_line(f"##r{n}", np.ascontiguousarray(history[k]), 0.05, -span, spec)
-        _labels(hud, [readable(data.regions[k]) for k in chosen], colours)
+            implot.plot_line(f"##r{n}", np.ascontiguousarray(line), 0.05, -span, spec)
+        _labels(hud, names, colours)
         place, extent = implot.get_plot_pos(), implot.get_plot_size()
         hud.rects["regions"] = (place.x, place.y, extent.x, extent.y)
-        note = f"regions, 12 s, 0..{top:.0f} Hz"
-        implot.get_plot_draw_list().add_text(
-            (place.x + extent.x - hud.text_width(note) - 4, place.y + 1), P_FAINT, note
-        )
-        hud.submitted.append(note)
+        _note(hud, f"regions, {span:g} s, 0..{top:.0f} Hz")
         implot.end_plot()
 
 
@@ -402,7 +417,8 @@ def brain(hud, data, ui) -> None:
     ):  # fmt: skip
         on = (verb, selected) in in_force and verb != "restore"
         tip = f"{text} what is selected" + ("; again: end it" if verb in ("stimulate", "inhibit") else "")
-        if hud.button(f"{verb}", icon, tip, key, width=width, active=on, tint=colour, enabled=selected is not None):
+        if hud.button(f"{verb}", icon, tip, key, width=width, active=on, tint=colour, enabled=selected is not None,
+                      text=key):
             if verb == "stimulate":
                 hud.ask(c.Stimulate(selected, 0.0 if on else hud.drive_mv))
             elif verb == "inhibit":

@@ -7,8 +7,8 @@ import numpy as np
 from systems.view.frame import PALETTE
 from systems.view.panel import CARD
 
-BIN_MS, COLUMNS = 4, 500  # 2 s
-ROWS = 150
+BIN_MS, COLUMNS = 5, 400  # 2 s
+ROWS = 120  # at most, until the panel says how high it is
 GROUND = np.array([*CARD, 255], np.uint8)
 
 
@@ -23,20 +23,29 @@ class Raster:
         self._structure = np.zeros(network.neuron_count, np.int64)
         for p in network.populations:
             self._structure[p.neurons] = network.structures.index(p.structure)
+        self.room = ROWS
         self.choose(None)
 
     @staticmethod
     def _place(population) -> tuple[str, str, str]:
         return population.structure, population.cell_name, population.instance
 
+    def fit(self, pixels: float) -> None:
+        """No more rows than the picture has, so that none is lost in drawing."""
+        room = int(min(max(pixels, 24), 400))
+        if abs(room - self.room) > 3:
+            self.room = room
+            self.choose(self.selector)
+
     def choose(self, selector: str | None) -> None:
-        """Show cells of all structures, or of one selector; spread evenly where there are more than ROWS."""
+        """Show cells of all structures, or of one selector; spread evenly where there are more than `room`."""
+        room = self.room
         network, names = self.network, self.network.structures
         self.selector, self.bands = selector, []
         if selector is None:
             sizes = np.bincount(self._structure, minlength=len(names))
             weight = np.sqrt(sizes)
-            rows = np.minimum(np.maximum(6, np.round(ROWS * weight / weight.sum())).astype(int), sizes)
+            rows = np.minimum(np.maximum(2, np.round(room * weight / weight.sum())).astype(int), sizes)
             groups = [
                 (name, k, self._order[self._structure[self._order] == k], rows[k]) for k, name in enumerate(names)
             ]
@@ -49,7 +58,7 @@ class Raster:
             groups = []
             for name, populations in by_cell.items():
                 cells = np.concatenate([np.arange(p.first, p.first + p.count) for p in populations])
-                rows = cells.size if total <= ROWS else max(2, round(ROWS * cells.size / total))
+                rows = cells.size if total <= room else max(2, round(room * cells.size / total))
                 label = name.split(".")[1] if len({n.split(".")[0] for n in by_cell}) == 1 else name
                 groups.append((label, names.index(populations[0].structure), cells, min(rows, cells.size)))
         self.row_of = np.full(network.neuron_count, -1)
