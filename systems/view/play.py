@@ -49,8 +49,8 @@ class Film:
         self.stage, self.options = Stage(self.ctx, sim, self.size), StageOptions()
         keep.callback(self.stage.release)
         with self.ctx:
-            self.hud = Hud(sim, self.size, window=False, ctx=self.ctx)
-            self.target = self.ctx.simple_framebuffer(self.size, components=3)
+            self.target = self.ctx.simple_framebuffer(self.size)
+        self.hud = Hud(sim, self.size, window=False, ctx=self.ctx)
         keep.callback(self._free_panels)
         self.ui = UiState(legend=self.stage.legend(), speed=math.inf)
         self.capture, self.monitor = Capture(sim), Monitor(sim)
@@ -60,8 +60,8 @@ class Film:
         self.camera = None
 
     def _free_panels(self) -> None:
+        self.hud.release()
         with self.ctx:
-            self.hud.release()
             self.target.release()
 
     @property

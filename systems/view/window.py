@@ -629,11 +629,11 @@ def compose(view, frame, between, target) -> list[c.Command]:
         stage.resize((max(view._rect[2], 64), max(view._rect[3], 36)))
     stage.draw(frame, view.camera, view.options, between)
     ui.stage_rect, ui.labels, ui.size = view._rect, stage.labels(frame, view.camera), view.size
-    with view.ctx:  # the stage did so too, and such blocks must not be nested
+    with view.ctx:  # stage and panels enter it too, and such blocks must not be nested
         target.use()
         view.ctx.viewport = (0, 0, *view.size)
         view.ctx.clear(0.0, 0.0, 0.0)
-        commands = hud.draw(frame, stage.texture.glo, ui)
+    commands = hud.draw(frame, stage.texture.glo, ui)
     view._rect = tuple(hud.stage_rect)
     return commands
 

@@ -341,7 +341,9 @@ def _note(hud, text: str) -> None:
     """What a plot shows, in its upper right corner."""
     place, extent, draw = implot.get_plot_pos(), implot.get_plot_size(), implot.get_plot_draw_list()
     x, y = place.x + extent.x - hud.text_width(text) - 4, place.y + 1
-    draw.add_rect_filled((x - 3, y), (x + hud.text_width(text) + 3, y + hud.text_px + 1), packed((18, 21, 30), 0.75), 2.0)
+    draw.add_rect_filled(
+        (x - 3, y), (x + hud.text_width(text) + 3, y + hud.text_px + 1), packed((18, 21, 30), 0.75), 2.0
+    )
     draw.add_text((x, y - 0.5), P_FAINT, text)
     hud.submitted.append(text)
 
@@ -417,8 +419,9 @@ def brain(hud, data, ui) -> None:
     ):  # fmt: skip
         on = (verb, selected) in in_force and verb != "restore"
         tip = f"{text} what is selected" + ("; again: end it" if verb in ("stimulate", "inhibit") else "")
-        if hud.button(f"{verb}", icon, tip, key, width=width, active=on, tint=colour, enabled=selected is not None,
-                      text=key):
+        if hud.button(
+            f"{verb}", icon, tip, key, width=width, active=on, tint=colour, enabled=selected is not None, text=key
+        ):
             if verb == "stimulate":
                 hud.ask(c.Stimulate(selected, 0.0 if on else hud.drive_mv))
             elif verb == "inhibit":

@@ -199,10 +199,10 @@ def test_rewind(play):
 
 def test_the_mouse_orbits_and_the_scene_acts(play):
     azimuth = play.status["azimuth_deg"]
-    width, height = play.status["size"]
-    play.at(0.5 * width, 0.06 * height)
+    left, top, width, height = play.status["stage"]
+    play.at(left + 0.8 * width, top + 0.1 * height)
     play.tool("mousedown", "3")
-    play.at(0.5 * width - 120, 0.06 * height)
+    play.at(left + 0.8 * width - 120, top + 0.1 * height)
     play.tool("mouseup", "3")
     assert play.wait(lambda s: abs(s["azimuth_deg"] - azimuth) > 10)
     play.key("c")
