@@ -204,7 +204,10 @@ class Window:
         if latest is None:
             return
         older, frame, share = latest
-        if self.camera is None:
+        if self.camera is None:  # a picture first: it tells the room that the panels leave, which the camera fills
+            self.camera = self._home(frame)
+            compose(self, frame, None, self.ctx.screen)
+            self.stage.resize((max(self._rect[2], 64), max(self._rect[3], 36)))
             self.camera = self._home(frame)
         elapsed = frame.time_s - self._shown_s
         if (
