@@ -12,7 +12,7 @@ import numpy as np
 
 from systems.view import geom_mesh
 from systems.view.camera import OrbitCamera
-from systems.view.gl import Canvas, is_software, load_program, set_uniforms
+from systems.view.gl import Canvas, is_software, let_others_run, load_program, set_uniforms
 
 INSTANCE_FLOATS = 20  # position 3, rotation 9, colour 4, size 4
 SHADOW_PIXELS = 1024
@@ -271,6 +271,7 @@ class BodyRenderer:
         for (geoms, _, _, dark), (solid, _) in zip(self._batches, counts, strict=False):
             if solid and not (self.mat is not None and geoms[0] == self.mat):
                 dark.render(instances=solid)
+        let_others_run(self.ctx)
 
     def _draw_scene(self, rows: np.ndarray, counts: list[tuple[int, int]], extra=None, behind=None) -> None:
         ctx = self.ctx

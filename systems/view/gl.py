@@ -6,6 +6,7 @@ belongs to the thread that made it.
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from contextlib import ExitStack
@@ -80,6 +81,38 @@ def is_software(ctx: moderngl.Context) -> bool:
     return any(name in ctx.info["GL_RENDERER"].lower() for name in ("llvmpipe", "softpipe", "swiftshader"))
 
 
+@functools.cache
+def _finisher():
+    """The driver's glFinish, called without Python's lock; None where it is not found."""
+    import ctypes
+
+    try:
+        finish = ctypes.CDLL("libGL.so.1").glFinish if sys.platform.startswith("linux") else None
+    except (OSError, AttributeError):
+        return None
+    if finish is not None:
+        finish.restype = None
+    return finish
+
+
+def let_others_run(ctx: moderngl.Context) -> None:
+    """Where a processor draws, wait for what was asked of it without Python's lock, so that a simulation can go on.
+
+    moderngl keeps the lock while the driver waits, as it does before a pass that reads what another one drew. A GPU
+    does not wait there, and nothing is done.
+    """
+    if _software(ctx) and (finish := _finisher()) is not None:
+        finish()
+
+
+def _software(ctx) -> bool:
+    """`is_software`, asked once."""
+    extra = ctx.extra if isinstance(ctx.extra, dict) else {}
+    if "software" not in extra:
+        ctx.extra = extra | {"software": is_software(ctx)}
+    return ctx.extra["software"]
+
+
 class Canvas:
     """An antialiased framebuffer of `size` (width, height) that is read back as uint8 [height, width, 3].
 
@@ -115,6 +148,7 @@ class Canvas:
 
     def resolve(self) -> None:
         """Bring what was drawn, antialiased, into `texture`."""
+        let_others_run(self.ctx)
         if self.samples > 1:
             self.ctx.copy_framebuffer(self._plain, self.framebuffer)
         elif self.samples == 1:
@@ -122,6 +156,7 @@ class Canvas:
             self.ctx.enable_only(self.ctx.NOTHING)
             self._rough.use(0)
             self._smooth.render(self.ctx.TRIANGLE_STRIP)
+        let_others_run(self.ctx)
 
     def read(self) -> np.ndarray:
         """What was drawn, uint8 RGB [height, width, 3], first row on top; the array is the caller's own."""

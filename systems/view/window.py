@@ -29,6 +29,7 @@ SPEEDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, math.inf)
 CLICK_PX = 4  # a press that moves less is a click
 KEYBOARD_CM = 1.0  # a step of a grabbed limb
 MESSAGE_S = 5.0
+FULL_FPS, SPARING_FPS = 60.0, 16.0
 SWITCH_S = 3e-4  # between kernels, which run without it, the simulation waits at most this long for Python's lock
 
 HELP = (  # (keys, what they do); the actions of the scene follow
@@ -179,12 +180,18 @@ class Window:
                 self._draw()
                 if self.until is not None and self.player.status.tick >= self.until:
                     self.running = False
-                left = 1.0 / 60.0 - (time.perf_counter() - started)
+                left = 1.0 / self._pace() - (time.perf_counter() - started)
                 if left > 0:
                     time.sleep(left)
         finally:
             sys.setswitchinterval(before)
             self.close()
+
+    def _pace(self) -> float:
+        """Pictures per second to draw at most: fewer where the simulation cannot keep up beside them."""
+        status = self.player.status
+        behind = not status.paused and status.realtime_x < 0.97 * status.speed
+        return SPARING_FPS if behind else FULL_FPS
 
     def close(self) -> None:
         """Stop the simulation, finish the film, free the driver; closing twice is harmless."""
