@@ -20,7 +20,7 @@ from systems.view.brain_renderer import COMPUTED_COLOUR, HAND_SET_COLOUR, INJECT
 from systems.view.brain_tracts import brain_of
 from systems.view.camera import OrbitCamera
 from systems.view.frame import HAND_SET, INJECTED, PALETTE, ViewFrame
-from systems.view.gl import Canvas, is_software, load_program, set_uniforms
+from systems.view.gl import Canvas, current, is_software, load_program, set_uniforms
 from systems.view.pick import REACH_PX, BodyPicker, Pick, project, ray
 
 MIN_SIZE = (64, 36)
@@ -60,7 +60,7 @@ class Stage:
         self.size = self._checked(size)
         self.network, self.model = sim.network, sim.physics.model if sim.physics is not None else None
         self.title = sim.scene.title
-        with ctx:
+        with current(ctx):
             self._sky_program = self._keep(load_program(ctx, "sky"))
             self._copy_program = self._keep(load_program(ctx, "screen", "copy"))
             quad = self._keep(ctx.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], dtype="f4").tobytes()))
@@ -68,13 +68,13 @@ class Stage:
             self._copy = self._keep(ctx.vertex_array(self._copy_program, [(quad, "2f", "in_position")]))
             self._make_canvas()
         self.body = self.parts = self._picker = None
-        if self.model is not None:  # contexts do not nest: the renderer enters it by itself
+        if self.model is not None:
             self.body = BodyRenderer(ctx, self.model, self._canvas.size, canvas=self._canvas)
             self.parts = BodyParts(sim.body, getattr(sim.physics, "muscle_names", None) or [])
             self._picker = BodyPicker(self.model, self.parts)
         self.brain = self._brain_renderer = None
         if self.network is not None:
-            with ctx:
+            with current(ctx):
                 self._read_network(sim)
         self._anchor: np.ndarray | None = None
         self._options = StageOptions()
@@ -137,7 +137,7 @@ class Stage:
     def resize(self, size: tuple[int, int]) -> None:
         """Draw at another size from now on."""
         self.size = self._checked(size)
-        with self.ctx:
+        with current(self.ctx):
             self._new_canvas()
 
     def _new_canvas(self) -> None:
@@ -149,7 +149,7 @@ class Stage:
         """Free what the driver holds."""
         if self.body is not None:
             self.body.release()
-        with self.ctx:
+        with current(self.ctx):
             self._resources.close()
             for thing in (self._canvas, self._whole, self._whole_texture):
                 thing.release()
@@ -165,7 +165,7 @@ class Stage:
             fixed = {"azimuth_deg": -38.0, "elevation_deg": 14.0, **fixed}
             centres, radii = self._brain_balls(self._placement(frame, options))
             camera = OrbitCamera.framing(centres, radii, aspect, **fixed)
-            camera.distance *= 0.88
+            camera.distance *= 0.93
             return camera
         camera = self.body.camera(frame.geom_xpos, **fixed)
         if not beside:
@@ -231,7 +231,7 @@ class Stage:
         options = self._options = options or self._options
         if options.quality != self._quality:
             self._quality = int(np.clip(options.quality, 0, 2))
-            with self.ctx:
+            with current(self.ctx):
                 self._new_canvas()
         at, turn, lag_ms = self._between(frame, between)
         shown = self.brain is not None and (self.model is None or options.brain != "none")
@@ -239,7 +239,7 @@ class Stage:
         if shown:
             moment = frame if at is None else ViewFrame(geom_xpos=at, geom_xmat=turn)
             place = self._placement(moment, options)
-        with self.ctx:
+        with current(self.ctx):
             if shown:
                 self._upload(frame, options)
             if self.body is not None and at is not None:
@@ -325,9 +325,10 @@ class Stage:
             "u_key_direction": key / np.linalg.norm(key),
             "u_pixels": 0.5 * height / np.tan(np.radians(camera.fov_deg) / 2),
         }  # fmt: skip
+        fine = self._quality == 2 or (self._quality == 1 and (self.model is None or not self._software))
         self._brain_renderer.draw(
             self._canvas.framebuffer, place, view, neurons=options.neurons, tracts=options.tracts,
-            surface=options.surface, fine=self._quality == 2, lag_ms=lag_ms,
+            surface=options.surface, fine=fine, lag_ms=lag_ms,
         )  # fmt: skip
 
     @property
@@ -337,7 +338,7 @@ class Stage:
 
     def read(self) -> np.ndarray:
         """The last picture, uint8 RGB [height, width, 3], first row on top."""
-        with self.ctx:
+        with current(self.ctx):
             if self._canvas.size == self.size:
                 return self._canvas.pixels()
             self._whole.use()
