@@ -104,6 +104,12 @@ class Stage:
             self.structure_of[p.neurons], self.population_of[p.neurons] = self.structures.index(p.structure), k
             if p.cell.per == "region":
                 self._region_of[p.neurons] = labels.index(p.instance)
+        at = self.brain.anatomy.at
+        self._names = [name.replace("_", " ") for name in self.structures]
+        self._middles = [
+            np.median(np.where((at[mine, :1] < 0), at[mine] * [-1, 1, 1], at[mine]), axis=0)
+            for mine in (self.structure_of == k for k in range(len(self.structures)))
+        ]  # right side
         self._region_size = np.bincount(self._region_of[self._region_of >= 0], minlength=len(labels))
         self.structure_colour = palette[np.arange(len(self.structures)) % len(palette)]
         names = {p.structure: k for k, p in enumerate({p.structure: p for p in network.populations}.values())}
@@ -388,15 +394,7 @@ class Stage:
         patches of skin that are touched."""
         out = []
         if self.brain is not None and (self.model is None or self._options.brain != "none"):
-            at = self.brain.anatomy.at
-            right = at[:, 0] > 0
-            points, texts, colours = [], [], []
-            for k, name in enumerate(self.structures):
-                mine = np.flatnonzero((self.structure_of == k) & right)
-                if mine.size:
-                    points.append(np.median(at[mine], axis=0))
-                    texts.append(name.replace("_", " "))
-                    colours.append(tuple(self.structure_colour[k]))
+            points, texts, colours = list(self._middles), list(self._names), [tuple(c) for c in self.structure_colour]
             if frame.origin is not None and frame.origin.any():
                 for origin, colour in ((INJECTED, INJECTED_COLOUR), (HAND_SET, HAND_SET_COLOUR)):
                     for number in np.unique(self.population_of[frame.origin == origin]):
@@ -405,7 +403,7 @@ class Stage:
                             p.instance.replace("_", " ") if p.instance not in ("all", "left", "right") else p.cell_name
                         )
                         if text not in texts and len(texts) < 40:
-                            points.append(at[p.neurons].mean(axis=0))
+                            points.append(self.brain.anatomy.at[p.neurons].mean(axis=0))
                             texts.append(text)
                             colours.append(colour)
             if points:
@@ -425,7 +423,7 @@ class Stage:
                         out.append(
                             (self.parts.patch_names[k].replace("_", " "), float(x), float(y), tuple(TOUCH_COLOUR))
                         )
-        return out
+        return _apart(out, self.size[1])
 
     def legend(self) -> list[tuple[str, tuple[float, float, float]]]:
         """(text, sRGB): the three origins of activity first, then muscles and touch, then the structures."""
@@ -439,3 +437,19 @@ class Stage:
             colours = [tuple(float(x) for x in c) for c in self.structure_colour]
             rows += list(zip([name.replace("_", " ") for name in self.structures], colours, strict=True))
         return rows
+
+
+def _apart(labels: list, height: int) -> list:
+    """The labels moved down until none is written over another, for letters of the usual size."""
+    line = max(13.0, height / 48)
+    placed: list[tuple[str, float, float, tuple]] = []
+    for text, x, y, colour in sorted(labels, key=lambda label: label[2]):
+        for _ in range(40):
+            clash = next((p for p in placed if abs(p[2] - y) < line - 0.01 and p[1] < x + 0.55 * line * len(text)
+                          and x < p[1] + 0.55 * line * len(p[0])), None)  # fmt: skip
+            if clash is None:
+                break
+            y = clash[2] + line
+        if y < height:
+            placed.append((text, x, y, colour))
+    return placed

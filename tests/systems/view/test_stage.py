@@ -264,6 +264,9 @@ def test_legend_and_labels(newborn):
     labels = stage.labels(frame, stage.camera(frame))
     assert {text for text, *_ in labels} >= {name.replace("_", " ") for name in stage.network.structures}
     assert all(0 <= x < SIZE[0] and 0 <= y < SIZE[1] for _, x, y, _ in labels)
+    spots = np.array([(x, y) for _, x, y, _ in labels])
+    gap = np.abs(spots[:, None] - spots[None]) + 99 * np.eye(len(spots))[:, :, None]
+    assert not ((gap[..., 0] < 20) & (gap[..., 1] < 12)).any(), "no label is written over another"
 
 
 def test_quality_levels_resize_and_selection(stimulate):
