@@ -12,7 +12,7 @@ import numpy as np
 
 from systems.view import geom_mesh
 from systems.view.camera import OrbitCamera
-from systems.view.gl import Canvas, is_software, let_others_run, load_program, set_uniforms
+from systems.view.gl import Canvas, current, is_software, let_others_run, load_program, set_uniforms
 
 INSTANCE_FLOATS = 20  # position 3, rotation 9, colour 4, size 4
 SHADOW_PIXELS = 1024
@@ -38,7 +38,7 @@ class BodyRenderer:
         self.key_azimuth_deg: float | None = None
         self._resources = ExitStack()
         self._read_model(model)
-        with ctx:
+        with current(ctx):
             self.canvas = canvas or self._keep(Canvas(ctx, self.size, samples))
             self._programs = {
                 name: self._keep(load_program(ctx, name)) for name in ("geom", "shadow", "ground", "contact", "sky")
@@ -194,7 +194,7 @@ class BodyRenderer:
 
     def release(self) -> None:
         """Free what the driver holds."""
-        with self.ctx:
+        with current(self.ctx):
             self._resources.close()
 
     # -- camera -------------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ class BodyRenderer:
 
         `rgba` [G, 4] replaces the model's colours; `tint` [G] in 0..1 (muscle activation) reddens them.
         """
-        with self.ctx:
+        with current(self.ctx):
             self.render(geom_xpos, geom_xmat, rgba, camera, tint)
             return self.canvas.read()
 

@@ -12,7 +12,7 @@ from systems.view.brain_tracts import STEPS, Brain
 from systems.view.frame import PULSE_MS
 from systems.view.gl import load_program, set_uniforms
 
-NEURON_MM = 0.75  # radius of a silent neuron
+NEURON_MM = 0.72  # radius of a silent neuron
 COMPUTED_COLOUR = (1.0, 0.94, 0.78)  # of a spike that the network computed, sRGB
 INJECTED_COLOUR = (0.72, 1.0, 0.12)  # of a neuron that is stimulated now
 HAND_SET_COLOUR = (1.0, 0.08, 0.62)  # of one that is held silent
@@ -48,11 +48,21 @@ class BrainRenderer:
         self.neuron_count = len(at)
         self._state_bytes = np.zeros((self.neuron_count, 4), np.uint8)
         self._state = self._keep(self.ctx.buffer(reserve=self._state_bytes.nbytes, dynamic=True))
+        look = np.concatenate([colour, self._crowding()[:, None]], axis=1)
         self._neurons = self._keep(self.ctx.vertex_array(self._programs["neuron"], [
             (self._buffer(at.astype("f4")), "3f", "in_mm"),
-            (self._buffer(np.rint(255 * np.pad(colour, ((0, 0), (0, 1)))).astype("u1")), "3f1 x1", "in_colour"),
+            (self._buffer(np.rint(255 * look).astype("u1")), "4f1", "in_colour"),
             (self._state, "4f1", "in_state"),
         ]))  # fmt: skip
+
+    def _crowding(self) -> np.ndarray:
+        """Relative radius [neurons]: cells of crowded nuclei are drawn smaller, by how far their kind is spread."""
+        out = np.ones(self.neuron_count)
+        for rows in self.brain.populations:
+            at = self.brain.anatomy.at[rows]
+            spread = np.sort(np.abs(np.abs(at) - np.median(np.abs(at), axis=0)).mean(axis=0))[1:].mean()
+            out[rows] = np.clip(0.30 + 0.11 * spread, 0.45, 1.0)
+        return out
 
     def _make_tracts(self, colour: np.ndarray) -> None:
         tracts = self.brain.tracts

@@ -171,11 +171,14 @@ class Brain:
 
     anatomy: Anatomy
     tracts: Tracts
+    populations: list[slice]  # neurons of each
 
 
 def brain_of(sim) -> Brain:
     """Places and tracts of a simulation, found once and kept with its network."""
     if not hasattr(sim.network, "drawn"):
         anatomy = lay_out(sim.network)
-        sim.network.drawn = Brain(anatomy, find_tracts(sim.world, sim.network, anatomy))
+        sim.network.drawn = Brain(
+            anatomy, find_tracts(sim.world, sim.network, anatomy), [p.neurons for p in sim.network.populations]
+        )
     return sim.network.drawn

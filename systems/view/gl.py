@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,23 @@ def offscreen_context() -> moderngl.Context:
         version = f"{too_old[1][0]}.{too_old[1][1]}"
         raise UserError(f"OpenGL {version} is too old: drawing needs 3.3; newer: {PACKAGES} libgl1-mesa-dri")
     raise UserError(f"no OpenGL driver for off-screen drawing ({reasons[0]}); install one: {PACKAGES}")
+
+
+@contextmanager
+def current(ctx: moderngl.Context):
+    """Make the context the thread's own for a while. May be nested, which `with ctx` of an off-screen context may not:
+    leaving the inner one would leave the thread without any."""
+    ctx.extra = ctx.extra or {}
+    depth = ctx.extra.get("depth", 0)
+    ctx.extra["depth"] = depth + 1
+    try:
+        if depth:
+            yield ctx
+        else:
+            with ctx:
+                yield ctx
+    finally:
+        ctx.extra["depth"] = depth
 
 
 def shader_source(name: str) -> str:

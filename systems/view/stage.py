@@ -20,7 +20,7 @@ from systems.view.brain_renderer import COMPUTED_COLOUR, HAND_SET_COLOUR, INJECT
 from systems.view.brain_tracts import brain_of
 from systems.view.camera import OrbitCamera
 from systems.view.frame import HAND_SET, INJECTED, PALETTE, ViewFrame
-from systems.view.gl import Canvas, is_software, load_program, set_uniforms
+from systems.view.gl import Canvas, current, is_software, load_program, set_uniforms
 from systems.view.pick import REACH_PX, BodyPicker, Pick, project, ray
 
 MIN_SIZE = (64, 36)
@@ -60,7 +60,7 @@ class Stage:
         self.size = self._checked(size)
         self.network, self.model = sim.network, sim.physics.model if sim.physics is not None else None
         self.title = sim.scene.title
-        with ctx:
+        with current(ctx):
             self._sky_program = self._keep(load_program(ctx, "sky"))
             self._copy_program = self._keep(load_program(ctx, "screen", "copy"))
             quad = self._keep(ctx.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], dtype="f4").tobytes()))
@@ -68,13 +68,13 @@ class Stage:
             self._copy = self._keep(ctx.vertex_array(self._copy_program, [(quad, "2f", "in_position")]))
             self._make_canvas()
         self.body = self.parts = self._picker = None
-        if self.model is not None:  # contexts do not nest: the renderer enters it by itself
+        if self.model is not None:
             self.body = BodyRenderer(ctx, self.model, self._canvas.size, canvas=self._canvas)
             self.parts = BodyParts(sim.body, getattr(sim.physics, "muscle_names", None) or [])
             self._picker = BodyPicker(self.model, self.parts)
         self.brain = self._brain_renderer = None
         if self.network is not None:
-            with ctx:
+            with current(ctx):
                 self._read_network(sim)
         self._anchor: np.ndarray | None = None
         self._options = StageOptions()
@@ -104,6 +104,12 @@ class Stage:
             self.structure_of[p.neurons], self.population_of[p.neurons] = self.structures.index(p.structure), k
             if p.cell.per == "region":
                 self._region_of[p.neurons] = labels.index(p.instance)
+        at = self.brain.anatomy.at
+        self._names = [name.replace("_", " ") for name in self.structures]
+        self._middles = [
+            np.median(np.where((at[mine, :1] < 0), at[mine] * [-1, 1, 1], at[mine]), axis=0)
+            for mine in (self.structure_of == k for k in range(len(self.structures)))
+        ]  # right side
         self._region_size = np.bincount(self._region_of[self._region_of >= 0], minlength=len(labels))
         self.structure_colour = palette[np.arange(len(self.structures)) % len(palette)]
         names = {p.structure: k for k, p in enumerate({p.structure: p for p in network.populations}.values())}
@@ -137,7 +143,7 @@ class Stage:
     def resize(self, size: tuple[int, int]) -> None:
         """Draw at another size from now on."""
         self.size = self._checked(size)
-        with self.ctx:
+        with current(self.ctx):
             self._new_canvas()
 
     def _new_canvas(self) -> None:
@@ -149,7 +155,7 @@ class Stage:
         """Free what the driver holds."""
         if self.body is not None:
             self.body.release()
-        with self.ctx:
+        with current(self.ctx):
             self._resources.close()
             for thing in (self._canvas, self._whole, self._whole_texture):
                 thing.release()
@@ -165,7 +171,7 @@ class Stage:
             fixed = {"azimuth_deg": -38.0, "elevation_deg": 14.0, **fixed}
             centres, radii = self._brain_balls(self._placement(frame, options))
             camera = OrbitCamera.framing(centres, radii, aspect, **fixed)
-            camera.distance *= 0.88
+            camera.distance *= 0.93
             return camera
         camera = self.body.camera(frame.geom_xpos, **fixed)
         if not beside:
@@ -231,7 +237,7 @@ class Stage:
         options = self._options = options or self._options
         if options.quality != self._quality:
             self._quality = int(np.clip(options.quality, 0, 2))
-            with self.ctx:
+            with current(self.ctx):
                 self._new_canvas()
         at, turn, lag_ms = self._between(frame, between)
         shown = self.brain is not None and (self.model is None or options.brain != "none")
@@ -239,7 +245,7 @@ class Stage:
         if shown:
             moment = frame if at is None else ViewFrame(geom_xpos=at, geom_xmat=turn)
             place = self._placement(moment, options)
-        with self.ctx:
+        with current(self.ctx):
             if shown:
                 self._upload(frame, options)
             if self.body is not None and at is not None:
@@ -325,9 +331,10 @@ class Stage:
             "u_key_direction": key / np.linalg.norm(key),
             "u_pixels": 0.5 * height / np.tan(np.radians(camera.fov_deg) / 2),
         }  # fmt: skip
+        fine = self._quality == 2 or (self._quality == 1 and (self.model is None or not self._software))
         self._brain_renderer.draw(
             self._canvas.framebuffer, place, view, neurons=options.neurons, tracts=options.tracts,
-            surface=options.surface, fine=self._quality == 2, lag_ms=lag_ms,
+            surface=options.surface, fine=fine, lag_ms=lag_ms,
         )  # fmt: skip
 
     @property
@@ -337,7 +344,7 @@ class Stage:
 
     def read(self) -> np.ndarray:
         """The last picture, uint8 RGB [height, width, 3], first row on top."""
-        with self.ctx:
+        with current(self.ctx):
             if self._canvas.size == self.size:
                 return self._canvas.pixels()
             self._whole.use()
@@ -387,15 +394,7 @@ class Stage:
         patches of skin that are touched."""
         out = []
         if self.brain is not None and (self.model is None or self._options.brain != "none"):
-            at = self.brain.anatomy.at
-            right = at[:, 0] > 0
-            points, texts, colours = [], [], []
-            for k, name in enumerate(self.structures):
-                mine = np.flatnonzero((self.structure_of == k) & right)
-                if mine.size:
-                    points.append(np.median(at[mine], axis=0))
-                    texts.append(name.replace("_", " "))
-                    colours.append(tuple(self.structure_colour[k]))
+            points, texts, colours = list(self._middles), list(self._names), [tuple(c) for c in self.structure_colour]
             if frame.origin is not None and frame.origin.any():
                 for origin, colour in ((INJECTED, INJECTED_COLOUR), (HAND_SET, HAND_SET_COLOUR)):
                     for number in np.unique(self.population_of[frame.origin == origin]):
@@ -404,7 +403,7 @@ class Stage:
                             p.instance.replace("_", " ") if p.instance not in ("all", "left", "right") else p.cell_name
                         )
                         if text not in texts and len(texts) < 40:
-                            points.append(at[p.neurons].mean(axis=0))
+                            points.append(self.brain.anatomy.at[p.neurons].mean(axis=0))
                             texts.append(text)
                             colours.append(colour)
             if points:
@@ -424,7 +423,7 @@ class Stage:
                         out.append(
                             (self.parts.patch_names[k].replace("_", " "), float(x), float(y), tuple(TOUCH_COLOUR))
                         )
-        return out
+        return _apart(out, self.size[1])
 
     def legend(self) -> list[tuple[str, tuple[float, float, float]]]:
         """(text, sRGB): the three origins of activity first, then muscles and touch, then the structures."""
@@ -438,3 +437,19 @@ class Stage:
             colours = [tuple(float(x) for x in c) for c in self.structure_colour]
             rows += list(zip([name.replace("_", " ") for name in self.structures], colours, strict=True))
         return rows
+
+
+def _apart(labels: list, height: int) -> list:
+    """The labels moved down until none is written over another, for letters of the usual size."""
+    line = max(13.0, height / 48)
+    placed: list[tuple[str, float, float, tuple]] = []
+    for text, x, y, colour in sorted(labels, key=lambda label: label[2]):
+        for _ in range(40):
+            clash = next((p for p in placed if abs(p[2] - y) < line - 0.01 and p[1] < x + 0.55 * line * len(text)
+                          and x < p[1] + 0.55 * line * len(p[0])), None)  # fmt: skip
+            if clash is None:
+                break
+            y = clash[2] + line
+        if y < height:
+            placed.append((text, x, y, colour))
+    return placed
