@@ -132,6 +132,9 @@ class Hud:
         self.tree = Tree(network) if network is not None else None
         self.raster = Raster(network) if network is not None else None
         self.has_body = sim.physics is not None
+        lacking = ({"Reflexes", "Joints"} if sim.physics is None else set()) | (
+            {"Reflexes", "State", "Spikes", "Traces", "Brain", "Structures"} if network is None else set())  # fmt: skip
+        self.panels = {name: body for name, body in panels.ALL.items() if name not in lacking}
         self._cells = network.neuron_count if network is not None else 0
         self._count_of = {p.name: p.count for p in network.populations} if network is not None else {}
         self._network = network
@@ -467,9 +470,7 @@ class Hud:
         bottom = self._bottom_bar(frame, data, ui)
         self._dock(top, bottom, ui)
         if ui.panels:
-            for name, body in panels.ALL.items():
-                if not self.has_body and name == "Joints":
-                    continue
+            for name, body in self.panels.items():
                 self._panel(name, body, data, ui)
         self._over_stage(frame, ui)
         if ui.help_open:
@@ -499,11 +500,13 @@ class Hud:
         imgui.pop_style_var()
         dock = imgui.get_id("dock")
         if self._build or self._reset_layout:
-            layout.build_default(dock, (width, height - top - bottom), self.compact, set(panels.ALL) - (
-                set() if self.has_body else {"Joints"}))  # fmt: skip
+            layout.build_default(dock, (width, height - top - bottom), self.compact, set(self.panels))
             self._build = self._reset_layout = False
         hidden = imgui.DockNodeFlags_.keep_alive_only if not ui.panels else 0
+        # The ground is cleared, not painted: half a megapixel of blending costs a software renderer 7 ms.
+        imgui.push_style_color(imgui.Col_.window_bg, rgba(BACK, 0.0))
         imgui.dock_space(dock, (0.0, 0.0), imgui.DockNodeFlags_.passthru_central_node | hidden)
+        imgui.pop_style_color()
         imgui.end()
         node = imgui.internal.dock_builder_get_central_node(dock)
         if ui.panels and node is not None:
