@@ -51,7 +51,7 @@ BAR_FLAGS = (BAR.no_title_bar | BAR.no_resize | BAR.no_move | BAR.no_scrollbar |
              | BAR.no_saved_settings | BAR.no_docking | BAR.no_nav | BAR.no_bring_to_front_on_focus)  # fmt: skip
 OVERLAY_FLAGS = (BAR.no_title_bar | BAR.no_resize | BAR.no_move | BAR.no_scrollbar | BAR.no_saved_settings
                  | BAR.no_docking | BAR.no_nav | BAR.no_focus_on_appearing)  # fmt: skip
-PANEL_FLAGS = BAR.no_collapse | BAR.no_nav
+PANEL_FLAGS = BAR.no_collapse
 LATE_S = 20.0  # of the timeline at the left of now
 SOON_S = 5.0
 
@@ -385,6 +385,8 @@ class Hud:
             self._reset_layout = True
         elif key == "f3":
             self.focus_search = True
+            self._enter()
+            imgui.set_window_focus("Brain")
         elif key == "f4" and self.raster is not None:
             choices = self.raster_choices(self._ui)
             here = self.raster.selector
@@ -431,11 +433,11 @@ class Hud:
         self._clock = now
         if self._settle or self._build or self._reset_layout:  # docking takes a picture to settle
             fresh = self._build or self._reset_layout
-            for k in range(4):
+            for _ in range(2):
                 self._compose(frame, ui)
-                if fresh and k == 1:
-                    for name in layout.IN_FRONT:
-                        imgui.set_window_focus(name)
+            for name in layout.IN_FRONT if fresh else ():
+                imgui.set_window_focus(name)
+                self._compose(frame, ui)
             self._settle = False
             imgui.set_window_focus(None)
         self._compose(frame, ui)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imgui_bundle import imgui
 
-COMPACT = (960, 540)  # below, fewer panels and smaller type
+COMPACT = (1000, 600)  # below, fewer panels and smaller type
 IN_FRONT = ("State", "Spikes", "Structures")  # of panels that share a place
 VERSION = 1  # of the default layout: an older file is not read
 
