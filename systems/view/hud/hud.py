@@ -51,7 +51,7 @@ BAR_FLAGS = (BAR.no_title_bar | BAR.no_resize | BAR.no_move | BAR.no_scrollbar |
              | BAR.no_saved_settings | BAR.no_docking | BAR.no_nav | BAR.no_bring_to_front_on_focus)  # fmt: skip
 OVERLAY_FLAGS = (BAR.no_title_bar | BAR.no_resize | BAR.no_move | BAR.no_scrollbar | BAR.no_saved_settings
                  | BAR.no_docking | BAR.no_nav | BAR.no_focus_on_appearing)  # fmt: skip
-PANEL_FLAGS = BAR.no_collapse | BAR.no_nav
+PANEL_FLAGS = BAR.no_collapse
 LATE_S = 20.0  # of the timeline at the left of now
 SOON_S = 5.0
 
@@ -132,6 +132,9 @@ class Hud:
         self.tree = Tree(network) if network is not None else None
         self.raster = Raster(network) if network is not None else None
         self.has_body = sim.physics is not None
+        lacking = ({"Reflexes", "Joints"} if sim.physics is None else set()) | (
+            {"Reflexes", "State", "Spikes", "Traces", "Brain", "Structures"} if network is None else set())  # fmt: skip
+        self.panels = {name: body for name, body in panels.ALL.items() if name not in lacking}
         self._cells = network.neuron_count if network is not None else 0
         self._count_of = {p.name: p.count for p in network.populations} if network is not None else {}
         self._network = network
@@ -383,6 +386,8 @@ class Hud:
             self._reset_layout = True
         elif key == "f3":
             self.focus_search = True
+            self._enter()
+            imgui.set_window_focus("Brain")
         elif key == "f4" and self.raster is not None:
             choices = self.raster_choices(self._ui)
             here = self.raster.selector
@@ -429,11 +434,11 @@ class Hud:
         self._clock = now
         if self._settle or self._build or self._reset_layout:  # docking takes a picture to settle
             fresh = self._build or self._reset_layout
-            for k in range(4):
+            for _ in range(2):
                 self._compose(frame, ui)
-                if fresh and k == 1:
-                    for name in layout.IN_FRONT:
-                        imgui.set_window_focus(name)
+            for name in layout.IN_FRONT if fresh else ():
+                imgui.set_window_focus(name)
+                self._compose(frame, ui)
             self._settle = False
             imgui.set_window_focus(None)
         self._compose(frame, ui)
@@ -468,9 +473,7 @@ class Hud:
         bottom = self._bottom_bar(frame, data, ui)
         self._dock(top, bottom, ui)
         if ui.panels:
-            for name, body in panels.ALL.items():
-                if not self.has_body and name == "Joints":
-                    continue
+            for name, body in self.panels.items():
                 self._panel(name, body, data, ui)
         self._over_stage(frame, ui)
         if ui.help_open:
@@ -500,11 +503,13 @@ class Hud:
         imgui.pop_style_var()
         dock = imgui.get_id("dock")
         if self._build or self._reset_layout:
-            layout.build_default(dock, (width, height - top - bottom), self.compact, set(panels.ALL) - (
-                set() if self.has_body else {"Joints"}))  # fmt: skip
+            layout.build_default(dock, (width, height - top - bottom), self.compact, set(self.panels))
             self._build = self._reset_layout = False
         hidden = imgui.DockNodeFlags_.keep_alive_only if not ui.panels else 0
+        # The ground is cleared, not painted: half a megapixel of blending costs a software renderer 7 ms.
+        imgui.push_style_color(imgui.Col_.window_bg, rgba(BACK, 0.0))
         imgui.dock_space(dock, (0.0, 0.0), imgui.DockNodeFlags_.passthru_central_node | hidden)
+        imgui.pop_style_color()
         imgui.end()
         node = imgui.internal.dock_builder_get_central_node(dock)
         if ui.panels and node is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imgui_bundle import imgui
 
-COMPACT = (960, 540)  # below, fewer panels and smaller type
+COMPACT = (1000, 600)  # below, fewer panels and smaller type
 IN_FRONT = ("State", "Spikes", "Structures")  # of panels that share a place
 VERSION = 1  # of the default layout: an older file is not read
 
@@ -83,15 +83,18 @@ def build_default(dock: int, size: tuple[float, float], compact: bool, shown: se
             bottom, middle = split(middle, imgui.Dir.down, 84.0 / size[1])
             put(bottom, "Spikes", "Traces")
     else:
-        right, middle = split(dock, imgui.Dir.right, 246.0 / size[0])
+        middle = dock
+        if "Structures" in shown:
+            right, middle = split(dock, imgui.Dir.right, 246.0 / size[0])
+            upper, lower = split(right, imgui.Dir.up, 0.46)
+            put(upper, "Structures")
+            put(lower, "Brain")
         if shown & {"Reflexes", "State", "Joints"}:
-            left, middle = split(middle, imgui.Dir.left, 246.0 / (size[0] - 246.0))
-            top, low = split(left, imgui.Dir.up, 0.5)
-            put(top, "Reflexes")
+            low, middle = split(middle, imgui.Dir.left, 246.0 / (size[0] - 246.0))
+            if "Reflexes" in shown:
+                top, low = split(low, imgui.Dir.up, 0.5)
+                put(top, "Reflexes")
             put(low, "State", "Joints")
-        upper, lower = split(right, imgui.Dir.up, 0.46)
-        put(upper, "Structures")
-        put(lower, "Brain")
         if "Spikes" in shown:
             bottom, middle = split(middle, imgui.Dir.down, 184.0 / size[1])
             west, east = split(bottom, imgui.Dir.left, 0.55)

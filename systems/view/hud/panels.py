@@ -27,7 +27,7 @@ from systems.view.hud.style import (
     packed,
     rgba,
 )
-from systems.view.monitor import WAVE_MS, WAVE_NOTE
+from systems.view.monitor import WAVE_MS, WAVE_NOTE, WAVES
 from systems.view.panel import WARN, mix, rate_share, readable
 
 SPAN_S = 2.0  # of the raster
@@ -90,10 +90,10 @@ class Rows:
 
     def bar(self, x: float, y: float, width: float, share: float, colour: int) -> None:
         middle, thick = y + self.height / 2, max(self.height * 0.11, 1.5)
-        self.draw.add_rect_filled((x, middle - thick), (x + width, middle + thick), P_TRACK, thick)
+        self.draw.add_rect_filled((x, middle - thick), (x + width, middle + thick), P_TRACK)
         length = width * min(max(share, 0.0), 1.0)
         if length >= 1.0:
-            self.draw.add_rect_filled((x, middle - thick), (x + length, middle + thick), colour, thick)
+            self.draw.add_rect_filled((x, middle - thick), (x + length, middle + thick), colour)
 
 
 def clicked_row(hud, rows: Rows) -> int | None:
@@ -349,9 +349,10 @@ def _note(hud, text: str) -> None:
 
 
 def _eeg(hud, data, size) -> None:
-    step = 2
-    waves = np.ascontiguousarray(data.waves[:, ::step], np.float32)
-    channels, count = waves.shape
+    channels = len(data.waves)
+    step = next(k for k in (2, 4, 5, 8, 10, 20) if WAVES / k <= 0.9 * size[0] or k == 20)  # a point per pixel or so
+    waves = data.waves.reshape(channels, -1, step).mean(axis=2)
+    count = waves.shape[1]
     spread = float(np.percentile(np.abs(waves), 98.5)) if waves.any() else 1.0
     hud.wave_scale = spread = max(spread, 0.97 * hud.wave_scale, 0.5)  # swings at once, settles slowly
     seconds = count * step * WAVE_MS / 1000.0
@@ -393,7 +394,7 @@ def _regions(hud, data, ui, size) -> None:
             colour = (1, 3, 4, 6)[n % 4]
             spec.line_color = rgba(PALETTE[colour], 0.95)
             colours.append(P_PALETTE[colour])
-            implot.plot_line(f"##r{n}", np.ascontiguousarray(line), 0.05, -span, spec)
+            implot.plot_line(f"##r{n}", np.ascontiguousarray(line[::2]), 0.10, -span, spec)
         _labels(hud, names, colours)
         place, extent = implot.get_plot_pos(), implot.get_plot_size()
         hud.rects["regions"] = (place.x, place.y, extent.x, extent.y)
