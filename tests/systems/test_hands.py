@@ -122,6 +122,15 @@ def test_what_is_held_can_be_dropped_and_is_caught(lying):
     assert sim.physics.data.eq_active.any() and sim.physics.data.body("chest").xpos[2] == pytest.approx(0.199, abs=3e-3)
 
 
+def test_a_drop_on_the_way_up_lowers_where_it_goes(lying):
+    sim = load(lying)
+    sim.hold("upright", last=None)
+    sim.run("300 ms")
+    sim.drop("2 cm")
+    sim.run("3 s")
+    assert sim.physics.data.body("chest").xpos[2] == pytest.approx(0.2494 - 0.02, abs=3e-3)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_head_turns_the_way_it_is_turned(lying, sign):
     sim = load(lying).run("200 ms")

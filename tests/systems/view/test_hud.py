@@ -147,7 +147,7 @@ def test_the_stage_is_seen_in_the_middle_only(screen):
     shown = screen()
     picture = shown.picture()
     x, y, w, h = shown.hud.stage_rect
-    purple = (np.abs(picture.astype(int) - (90, 40, 160)).max(axis=2) < 4)
+    purple = np.abs(picture.astype(int) - (90, 40, 160)).max(axis=2) < 4
     assert purple[y : y + h, x : x + w].mean() > 0.75
     outside = purple.copy()
     outside[y : y + h, x : x + w] = False
