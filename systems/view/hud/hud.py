@@ -250,7 +250,7 @@ class Hud:
             left = at.x + (7 * u if text else (wide - self._icon_width(glyph, size)) / 2)
             draw.add_text(self.fonts[2], size, (left, at.y + (height - size) / 2), ink, glyph)
         if text:
-            left = at.x + ((24 * u if glyph else (wide - self.text_width(text)) / 2))
+            left = at.x + (24 * u if glyph else (wide - self.text_width(text)) / 2)
             draw.add_text((left, at.y + (height - self.text_px) / 2 - 1), ink, text)
             self.submitted.append(text)
         if hovered:
@@ -306,7 +306,8 @@ class Hud:
         if self._help_open or not (left <= x < left + width and top <= y < top + height):
             return False
         return not any(
-            name.startswith("overlay") and a <= x < a + w and b <= y < b + h for name, (a, b, w, h) in self.rects.items()
+            name.startswith("overlay") and a <= x < a + w and b <= y < b + h
+            for name, (a, b, w, h) in self.rects.items()
         )
 
     _help_open = False
@@ -625,7 +626,9 @@ class Hud:
             draw.add_line((at(second), base), (at(second), base + 3 * u), P_FAINT)
         busy, shown = left, []
         events = data.events or frame.events
-        for when, text, past in [(t, s, True) for t, s in events if t >= begin] + [(t, s, False) for t, s in data.coming]:
+        for when, text, past in [(t, s, True) for t, s in events if t >= begin] + [
+            (t, s, False) for t, s in data.coming
+        ]:
             x = at(when)
             if not left <= x <= right:
                 continue

@@ -34,8 +34,19 @@ SPAN_S = 2.0  # of the raster
 SMOOTH = 6  # bins of a region's rate in one point of its line
 SIGN = {"stimulate": packed(INJECTED), "inhibit": packed(HELD_DOWN), "silence": packed(CUT)}
 AXIS_BARE = implot.AxisFlags_.no_decorations | implot.AxisFlags_.no_menus | implot.AxisFlags_.no_side_switch
-AXIS_TIME = implot.AxisFlags_.no_label | implot.AxisFlags_.no_menus | implot.AxisFlags_.no_grid_lines | implot.AxisFlags_.no_highlight
-PLOT = implot.Flags_.no_legend | implot.Flags_.no_menus | implot.Flags_.no_box_select | implot.Flags_.no_mouse_text | implot.Flags_.no_title
+AXIS_TIME = (
+    implot.AxisFlags_.no_label
+    | implot.AxisFlags_.no_menus
+    | implot.AxisFlags_.no_grid_lines
+    | implot.AxisFlags_.no_highlight
+)
+PLOT = (
+    implot.Flags_.no_legend
+    | implot.Flags_.no_menus
+    | implot.Flags_.no_box_select
+    | implot.Flags_.no_mouse_text
+    | implot.Flags_.no_title
+)
 
 
 def fitted(text: str, room: float) -> str:
@@ -158,7 +169,9 @@ def structures(hud, data, ui) -> None:
     for k, y in rows:
         name, hz = data.structures[k], float(data.structure_hz[k])
         if ui.selected is not None and ui.selected.split(".", 1)[0] == name:
-            rows.draw.add_rect_filled((rows.x - 4 * u, y), (number + 2 * u, y + height), packed((46, 56, 76), 0.8), 3 * u)
+            rows.draw.add_rect_filled(
+                (rows.x - 4 * u, y), (number + 2 * u, y + height), packed((46, 56, 76), 0.8), 3 * u
+            )
         rows.draw.add_rect_filled((rows.x, y + 6 * u), (rows.x + 8 * u, y + 13 * u), P_PALETTE[k % 12], 2 * u)
         rows.text(readable(name), rows.x + 13 * u, y, P_TEXT if hz >= 0.05 else P_SOFT, name_room)
         if strip_end > strip + 8:
@@ -328,7 +341,9 @@ def _note(hud, text: str) -> None:
     """What a plot shows, in its upper right corner."""
     place, extent, draw = implot.get_plot_pos(), implot.get_plot_size(), implot.get_plot_draw_list()
     x, y = place.x + extent.x - hud.text_width(text) - 4, place.y + 1
-    draw.add_rect_filled((x - 3, y), (x + hud.text_width(text) + 3, y + hud.text_px + 1), packed((18, 21, 30), 0.75), 2.0)
+    draw.add_rect_filled(
+        (x - 3, y), (x + hud.text_width(text) + 3, y + hud.text_px + 1), packed((18, 21, 30), 0.75), 2.0
+    )
     draw.add_text((x, y - 0.5), P_FAINT, text)
     hud.submitted.append(text)
 
@@ -405,8 +420,9 @@ def brain(hud, data, ui) -> None:
     ):  # fmt: skip
         on = (verb, selected) in in_force and verb != "restore"
         tip = f"{text} what is selected" + ("; again: end it" if verb in ("stimulate", "inhibit") else "")
-        if hud.button(f"{verb}", icon, tip, key, width=width, active=on, tint=colour, enabled=selected is not None,
-                      text=key):
+        if hud.button(
+            f"{verb}", icon, tip, key, width=width, active=on, tint=colour, enabled=selected is not None, text=key
+        ):
             if verb == "stimulate":
                 hud.ask(c.Stimulate(selected, 0.0 if on else hud.drive_mv))
             elif verb == "inhibit":
@@ -434,7 +450,9 @@ def brain(hud, data, ui) -> None:
         level, text, selector, folds, colour = lines[k]
         x = rows.x + level * 12 * u
         if selector == selected:
-            rows.draw.add_rect_filled((rows.x - 2, y), (rows.x + rows.width, y + rows.height), packed((46, 56, 76)), 3 * u)
+            rows.draw.add_rect_filled(
+                (rows.x - 2, y), (rows.x + rows.width, y + rows.height), packed((46, 56, 76)), 3 * u
+            )
         if folds:
             hud.icon(rows.draw, Icon.OPEN if selector in tree.opened or tree.search else Icon.CLOSED, x + u, y + 3 * u,
                      P_SOFT, 0.75)  # fmt: skip
