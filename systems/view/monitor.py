@@ -70,9 +70,9 @@ class DriveSpec(Part):
 class Panels(Part):
     """What the panels list beside what circuits and bodies say by themselves."""
 
-    reflexes: list[ReflexSpec] = []
+    reflexes: list[ReflexSpec] = []  # noqa: RUF012
     """In the order in which they are listed; those that the scene lacks are left out."""
-    drives: list[DriveSpec] = []
+    drives: list[DriveSpec] = []  # noqa: RUF012
     """As above."""
 
 
@@ -161,7 +161,7 @@ class Monitor:
         for name in network.structures:
             group(f"{name}.*")
         projections = {p.name: k for k, p in enumerate(network.projections)}
-        for spec in (row for spec in panels.reflexes for row in sided(spec)):
+        for spec in (row for both in panels.reflexes for row in sided(both)):
             afferent, through, motor = group(spec.afferent), group(spec.through), group(spec.motor)
             if afferent is None or motor is None or (spec.through is not None and through is None):
                 continue

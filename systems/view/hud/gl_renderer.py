@@ -51,7 +51,7 @@ uniform sampler2D u_texture;
 in vec2 v_uv;
 out vec4 colour;
 void main() {
-    colour = vec4(texelFetch(u_texture, ivec2(v_uv * vec2(textureSize(u_texture, 0))), 0).rgb, 1.0);
+    colour = vec4(texture(u_texture, v_uv).rgb, 1.0);  // a stage may be drawn smaller than it is shown
 }
 """
 

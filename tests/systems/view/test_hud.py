@@ -72,8 +72,12 @@ class Screen:
         import pygame
 
         out = []
-        for kind, more in ((pygame.MOUSEMOTION, {"rel": (0, 0), "buttons": (0, 0, 0)}), (pygame.MOUSEBUTTONDOWN, {"button": 1}),
-                           (pygame.MOUSEBUTTONUP, {"button": 1})):  # fmt: skip
+        still = {"rel": (0, 0), "buttons": (0, 0, 0)}
+        for kind, more in (
+            (pygame.MOUSEMOTION, still),
+            (pygame.MOUSEBUTTONDOWN, {"button": 1}),
+            (pygame.MOUSEBUTTONUP, {"button": 1}),
+        ):
             self.hud.event(pygame.event.Event(kind, pos=(x, y), **more))
             out += self.draw()
         return out + self.draw()
@@ -113,8 +117,8 @@ def test_every_panel_in_sight_has_ink(screen, size):
     """Where a panel is, a share of the pixels is bright: letters, not a blank and not a blot."""
     shown = screen(size, help=[("q", "close")])
     picture = shown.picture()
-    seen = [name for name in ("Structures", "Spikes", "Reflexes", "State", "Brain", "Traces", "top", "bottom", "timeline")
-            if name in shown.hud.rects]  # fmt: skip
+    names = ("Structures", "Spikes", "Reflexes", "State", "Brain", "Traces", "top", "bottom", "timeline")
+    seen = [name for name in names if name in shown.hud.rects]
     assert {"Structures", "Spikes", "top", "bottom"} <= set(seen)
     if size == SIZES[0]:
         assert {"Reflexes", "State", "Brain", "Traces"} <= set(seen)
@@ -235,7 +239,7 @@ def test_the_stage_keeps_its_mouse(screen):
 
 def test_the_raster_shows_a_spike_where_it_was(world, screen):
     """One cell, one tick: one bright cell of the texture, in its row, its column and its colour, and on the screen."""
-    sim, frame = world
+    sim, _ = world
     raster = Raster(sim.network)
     p = sim.network.populations[0]
     raster.choose(p.name)
@@ -353,7 +357,7 @@ def test_gl_state_is_as_it_was(screen):
 
 def test_a_scene_without_body_or_numbers(ctx, world):
     """A frame that has no panel data yet is drawn too."""
-    sim, frame = world
+    sim, _ = world
     from systems.view.frame import ViewFrame
 
     shown = Screen(ctx, sim, (800, 600), ViewFrame(time_s=1.0, title="x"))
@@ -367,7 +371,7 @@ def test_a_picture_costs_little(screen):
     shown = screen(selected="cortex.*")
     shown.hud._render = lambda *_: None
     costs = []
-    for k in range(20):
+    for _ in range(20):
         shown.frame.hud.tick += 33
         started = time.thread_time()
         shown.draw()
