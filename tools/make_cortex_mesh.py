@@ -41,7 +41,7 @@ MNI305_TO_MNI152 = np.array([
     [0.0146, 1.0009, -0.0024, 1.5496],
     [-0.0130, -0.0093, 0.9971, 1.1840],
 ])  # fmt: skip
-"""Affine in mm, published with FreeSurfer (CoordinateSystems, 8b)."""
+"""Affine in mm, published with FreeSurfer (its wiki, CoordinateSystems, 8)."""
 STEP_MM = 0.01
 """Positions are whole multiples of this, in int16."""
 KINDS = {"NIFTI_TYPE_FLOAT32": "<f4", "NIFTI_TYPE_INT32": "<i4"}
