@@ -47,6 +47,7 @@ class StageOptions:
     brain: Literal["beside", "inside", "none"] = "beside"
     selected: str | None = None
     quality: int = 1  # 0 fast, 1 the machine's own balance, 2 fine
+    detail: float = 1.0  # of the resolution at quality 1; the window lowers it where a processor draws too slowly
 
 
 class Stage:
@@ -56,7 +57,7 @@ class Stage:
         self.ctx, self.samples = ctx, samples
         self._resources = ExitStack()
         self._canvas: Canvas | None = None
-        self._quality, self._software = 1, is_software(ctx)
+        self._quality, self._detail, self._software = 1, 1.0, is_software(ctx)
         self.size = self._checked(size)
         self.network, self.model = sim.network, sim.physics.model if sim.physics is not None else None
         self.title = sim.scene.title
@@ -124,7 +125,7 @@ class Stage:
     def _make_canvas(self) -> None:
         """Where things are drawn: smaller than the picture where a processor draws, unless quality is 2."""
         dear = self._software and self.model is not None
-        scale = {0: 0.6, 1: 0.8 if dear else 1.0, 2: 1.0}[self._quality]
+        scale = {0: 0.6, 1: (0.8 if dear else 1.0) * self._detail, 2: 1.0}[self._quality]
         inner = tuple(max(2 * round(scale * side / 2), 2) for side in self.size)
         samples = self.samples
         if self._quality == 0:
@@ -235,8 +236,8 @@ class Stage:
              between: tuple[ViewFrame, float] | None = None) -> None:  # fmt: skip
         """One picture into `texture`. `between` is (the frame before, how far from it to `frame`, 0..1)."""
         options = self._options = options or self._options
-        if options.quality != self._quality:
-            self._quality = int(np.clip(options.quality, 0, 2))
+        if (options.quality, options.detail) != (self._quality, self._detail):
+            self._quality, self._detail = int(np.clip(options.quality, 0, 2)), float(np.clip(options.detail, 0.3, 1.0))
             with current(self.ctx):
                 self._new_canvas()
         at, turn, lag_ms = self._between(frame, between)

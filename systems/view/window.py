@@ -29,7 +29,9 @@ SPEEDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, math.inf)
 CLICK_PX = 4  # a press that moves less is a click
 KEYBOARD_CM = 1.0  # a step of a grabbed limb
 MESSAGE_S = 5.0
-FULL_FPS, SPARING_FPS = 60.0, 16.0
+FULL_FPS, SPARING_FPS = 60.0, 18.0
+LEAST_FPS, AMPLE_FPS = 16.0, 28.0  # where a processor draws: the stage gets coarser below and finer above
+EASE_EVERY_S, EASE_STEP, LEAST_DETAIL = 2.0, 0.1, 0.6
 SWITCH_S = 3e-4  # between kernels, which run without it, the simulation waits at most this long for Python's lock
 
 HELP = (  # (keys, what they do); the actions of the scene follow
@@ -98,6 +100,12 @@ def open_gl(size: tuple[int, int], title: str):
     return pygame, window, ctx
 
 
+def eased(detail: float, fps: float) -> float:
+    """The stage's detail 0.6..1 after one look at the pictures per second."""
+    step = -EASE_STEP if 0.0 < fps < LEAST_FPS else EASE_STEP if fps > AMPLE_FPS else 0.0
+    return round(min(1.0, max(LEAST_DETAIL, detail + step)), 6)
+
+
 class Window:
     """One window on one simulation; `run` returns when it is closed. `status` is a file for tests: JSON lines."""
 
@@ -149,6 +157,7 @@ class Window:
         self._frame_walls: list[float] = []
         self.running = True
         self._frame = None
+        self._eased_at = time.perf_counter()
         self._film_at = 0
 
     def _keep_open(self, file):
@@ -178,6 +187,7 @@ class Window:
                 for event in self.pygame.event.get():
                     self._event(event)
                 self._draw()
+                self._ease()
                 if self.until is not None and self.player.status.tick >= self.until:
                     self.running = False
                 left = 1.0 / self._pace() - (time.perf_counter() - started)
@@ -192,6 +202,16 @@ class Window:
         status = self.player.status
         behind = not status.paused and status.realtime_x < 0.97 * status.speed
         return SPARING_FPS if behind else FULL_FPS
+
+    def _ease(self) -> None:
+        """Every two seconds: a coarser stage where a processor draws too few pictures, a finer one with time to spare."""
+        from systems.view.gl import is_software
+
+        now = time.perf_counter()
+        if now - self._eased_at < EASE_EVERY_S or not is_software(self.ctx):
+            return
+        self._eased_at = now
+        self.options.detail = eased(self.options.detail, self.fps)
 
     def close(self) -> None:
         """Stop the simulation, finish the film, free the driver; closing twice is harmless."""
