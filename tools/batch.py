@@ -7,14 +7,13 @@ events follow the same law from another generator. Without background a lane fir
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from components.network import Fanout, Synapse
 from components.neuron import Adaptation, GabaSlow, LowThreshold, Membrane, Nmda, TickConstants
 from engine.errors import UserError
 from engine.kernel import kernel
-from engine.lanes import LANES, bits, floats, load, lowest, store, where
+from engine.lanes import LANES, bits, floats, ints, load, lowest, store, where
 from systems.lif_integrate import (
     DT, EA, ED, EK, EL, FD, FED, FEJ, FEK, FID, FIJ, FIK, FRE, FRF, IA, ID, IK, IL, TINY,
 )  # fmt: skip
@@ -25,51 +24,46 @@ EVENTS = 10  # background events of a neuron in a tick at most: at 1,000 Hz more
 WIDTH = 32  # lanes run together: their state stays in cache
 
 
-@nb.njit(error_model="numpy")
-def add_background(state, arrived, threshold, amount):
-    """A Poisson number of events for each lane of a neuron; `threshold` [EVENTS] holds P(events <= k) * 2^32."""
-    for q in range(state.size):  # xorshift (Marsaglia 2003), one stream per lane
-        x = state[q]
-        x ^= np.uint32(x << np.uint32(13))
-        x ^= np.uint32(x >> np.uint32(17))
-        x ^= np.uint32(x << np.uint32(5))
-        state[q] = x
-    for q in range(state.size):
-        x = state[q]
-        count = np.int32(0)
-        for k in range(EVENTS):
-            count += np.int32(x > threshold[k])
-        arrived[q] += count * amount
-
-
 @kernel
 def run_lanes(
-    tick, ticks, substeps, constants, drive, threshold, a_decay, a_step, noisy, events, amount, start, post, delay, ring_of,
-    weight, unit, every, v, left, e, i, w, state, ring, counts,
+    tick, ticks, substeps, live, constants, drive, threshold, a_decay, a_step, most, events, amount, start, post, delay, ring_of,
+    weight, unit, every, replay, v, left, e, i, w, state, ring, counts,
 ):  # fmt: skip
     """Advance all lanes by `ticks`. Neuron arrays are [neurons, lanes] laid flat, `weight` [synapses, lanes] in 2^-16 mV,
     `ring` [receptors, slots, neurons, lanes]; spikes are added to `counts` [bins, units, lanes], bins of `every` ticks.
+    Neurons from `live` on fire as `replay` [ticks, their number] says, a bit for each lane, and are not integrated.
+    Background: a uniform number per lane (a congruential generator, Numerical Recipes 7.1) passes so many of the
+    neuron's first `most` thresholds in `events`, P(events <= k) - 1/2 in units of 2^-32.
     """
-    n, width = constants.shape[0], state.size
+    n, width = live, state.size
     slots = ring.shape[1]
     zero, one, tiny = floats(np.float32(0)), floats(np.float32(1)), floats(TINY)
+    none, single = ints(np.int32(0)), ints(np.int32(1))
+    factor, shift = ints(np.int32(1664525)), ints(np.int32(1013904223))
     flat = ring.ravel()
     size = slots * n * width
-    who, lane_of = np.empty(n * width, np.int64), np.empty(n * width, np.int64)
+    who = np.empty(constants.shape[0] * width, np.int64)
+    lane_of = np.empty(constants.shape[0] * width, np.int64)
     for t in range(tick, tick + ticks):
         slot = t & (slots - 1)
         found = 0
         for c in range(n):
-            row = constants[c]
             at = (slot * n + c) * width
-            if noisy[c]:
-                add_background(state, flat[at : at + width], events[c], amount[c])
+            row = constants[c]
             dt = floats(row[DT])
             kept = one - dt
             for q in range(0, width, LANES):
                 k, r = c * width + q, at + q
                 u, ge, gi, towards = load(v, k, 16), load(e, k, 16), load(i, k, 16), load(drive, k, 16)
-                ae, ai = floats(load(flat, r, 16)), floats(load(flat, size + r, 16))
+                come = load(flat, r, 16)
+                if most[c]:
+                    x32 = load(state, q, 16) * factor + shift
+                    store(state, q, 16, x32)
+                    drawn = none
+                    for j in range(most[c]):
+                        drawn = drawn + where(x32 > ints(events[c, j]), single, none)
+                    come = come + drawn * ints(amount[c])
+                ae, ai = floats(come), floats(load(flat, size + r, 16))
                 hold, limit = load(left, k, 16), load(threshold, k, 16)
                 a = load(w, k, 16)
                 towards = towards - a
@@ -112,6 +106,13 @@ def run_lanes(
                 store(e, k, 16, ne)
                 store(i, k, 16, ni)
                 store(w, k, 16, a)
+        for c in range(replay.shape[1]):
+            hits = replay[t - tick, c]
+            while hits:
+                b = lowest(hits)
+                hits &= hits - np.uint64(1)
+                who[found], lane_of[found] = n + c, b
+                found += 1
         flat[slot * n * width : (slot + 1) * n * width] = 0
         flat[size + slot * n * width : size + (slot + 1) * n * width] = 0
         for f in range(found):
@@ -124,7 +125,7 @@ def run_lanes(
 
 
 def upstream(network, structure: str) -> list:
-    """Populations of a structure and all that reach them by synapses, in the order of the network."""
+    """Populations of a structure first, then all that reach them by synapses."""
     wanted = {(p.structure, p.cell_name) for p in network.populations if p.structure == structure}
     if not wanted:
         raise UserError(f"{structure}: no such structure in the scene")
@@ -135,7 +136,8 @@ def upstream(network, structure: str) -> list:
             if p.count and target_of(p.spec, p) in wanted:
                 wanted.update(sources_of(p.spec, p))
         grown = len(wanted) > before
-    return [p for p in network.populations if (p.structure, p.cell_name) in wanted]
+    found = [p for p in network.populations if (p.structure, p.cell_name) in wanted]
+    return sorted(found, key=lambda p: p.structure != structure)
 
 
 class Lattice:
@@ -189,16 +191,16 @@ class Lattice:
     def _noise(self, world, n: int) -> None:
         from scipy.stats import poisson
 
-        self.noisy, self.amount = np.zeros(n, np.bool_), np.zeros(n, np.int32)
-        self.hz = np.zeros(n)
+        self.amount, self.hz = np.zeros(n, np.int32), np.zeros(n)
         for k, p in enumerate(self.populations):
             hz = self.network.background_hz.get(p.name, 0.0)
             if hz > 0 and "background" in world.tables:
                 mine = self.of_population == k
-                self.hz[mine], self.noisy[mine] = hz, True
+                self.hz[mine] = hz
                 self.amount[mine] = round(p.cell.background.psp * UNIT)
         below = poisson.cdf(np.arange(EVENTS)[None, :], self.hz[:, None] / 1000.0)
-        self.events = np.clip(np.rint(below * 2.0**32) - 1, 0, 2**32 - 1).astype(np.uint32)
+        self.events = (np.clip(np.rint(below * 2.0**32) - 1, 0, 2**32 - 1) - 2**31).astype(np.int32)
+        self.most = np.where(self.hz > 0, 1 + (below < 1.0 - 1e-7).sum(axis=1), 0).clip(0, EVENTS)
 
     def rows_of(self, glob: str) -> np.ndarray:
         """Rows of the populations that a glob over structure.instance.cell selects."""
@@ -219,7 +221,7 @@ class Lanes:
 
     def __init__(self, lattice: Lattice, width: int = WIDTH, seeds=None, unit=None, units: int = 0):
         n = lattice.neurons.size
-        self.lattice, self.width, self.tick = lattice, width, 0
+        self.lattice, self.width, self.tick, self.replay_from = lattice, width, 0, 0
 
         def spread(values):
             return np.repeat(np.asarray(values, np.float32)[:, None], width, axis=1)
@@ -228,28 +230,42 @@ class Lanes:
         self.a_decay, self.a_step = spread(lattice.a_decay), spread(lattice.a_step)
         self.gain = np.ones((len(lattice.network.projections), width), np.float32)
         self.jitter = None  # [synapses, width], if weights vary
-        self.noisy = lattice.noisy.copy()
+        self.most = lattice.most.copy()  # 0 for a neuron without background
+        self.live, self.replay = n, np.zeros((0, 0), np.uint64)
         self.v, self.left, self.e, self.i, self.w = (np.zeros((n, width), np.float32) for _ in range(5))
         seeds = np.arange(width) if seeds is None else np.asarray(seeds)
-        self.state = np.array([np.random.default_rng([int(s), 77]).integers(1, 2**32) for s in seeds], np.uint32)
+        self.state = np.array([np.random.default_rng([int(s), 77]).integers(-(2**31), 2**31) for s in seeds], np.int32)
         for lane, s in enumerate(seeds):
             self.v[:, lane] = np.random.default_rng([int(s), 78]).uniform(0, 0.95 * lattice.threshold)
         self.ring = np.zeros((2, lattice.slots, n, width), np.int32)
         self.unit = lattice.of_population if unit is None else np.asarray(unit)
         self.units = units or len(lattice.populations)
 
+    def play(self, live: int, spikes: list[tuple[np.ndarray, np.ndarray]], ms: int) -> None:
+        """Neurons from row `live` on fire as given for each lane: ticks from now, rows - live; at most 64 lanes."""
+        n = self.lattice.neurons.size
+        self.live = live
+        self.replay, self.replay_from = np.zeros((ms, n - live), np.uint64), self.tick
+        for lane, (ticks, places) in enumerate(spikes):
+            self.replay[ticks, places] |= np.uint64(1 << lane)
+        self.ring = np.zeros((2, self.lattice.slots, live, self.width), np.int32)
+
     def run(self, ms: int, every: int = 10) -> np.ndarray:
         """Advance; spikes of each unit (population, unless told otherwise) in bins of `every` ms: [bins, units, width]."""
         it = self.lattice
-        weight = it.weight[:, None] * self.gain[it.project]
+        heard = it.post < self.live
+        start = np.searchsorted(it.pre[heard], np.arange(it.neurons.size + 1)).astype(np.int64)
+        post, delay, ring_of = it.post[heard], it.delay[heard], it.ring_of[heard]
+        weight = it.weight[heard, None] * self.gain[it.project[heard]]
         if self.jitter is not None:
-            weight = weight * self.jitter
+            weight = weight * self.jitter[heard]
         weight = (weight * np.float32(UNIT) + np.float32(0.5)).astype(np.int32)
         counts = np.zeros((-(-(self.tick + ms) // every), self.units, self.width), np.uint16)
         run_lanes(
-            self.tick, ms, it.substeps, it.constants, self.drive.ravel(), self.threshold.ravel(), self.a_decay.ravel(),
-            self.a_step.ravel(), self.noisy, it.events, it.amount, it.start, it.post, it.delay, it.ring_of,
-            weight.ravel(), self.unit.astype(np.int64), every, self.v.ravel(), self.left.ravel(), self.e.ravel(),
+            self.tick, ms, it.substeps, self.live, it.constants, self.drive.ravel(), self.threshold.ravel(), self.a_decay.ravel(),
+            self.a_step.ravel(), self.most, it.events, it.amount, start, post, delay, ring_of,
+            weight.ravel(), self.unit.astype(np.int64), every, self.replay[self.tick - self.replay_from :],
+            self.v.ravel(), self.left.ravel(), self.e.ravel(),
             self.i.ravel(), self.w.ravel(), self.state, self.ring, counts,
         )  # fmt: skip
         first, self.tick = self.tick, self.tick + ms

@@ -29,9 +29,9 @@ def test_without_noise_a_lane_fires_the_engine_s_spikes(sim):
     """Every neuron, every millisecond, for a second of a driven and oscillating network."""
     world = sim.world
     for table in world.tables.values():  # no background events, nothing under way
-        if BackgroundRates.threshold in table:
+        if BackgroundRates in table:
             table[BackgroundRates.threshold][:] = 2**31 - 1
-        if Fanout.ring in table:
+        if Fanout in table:
             table[Fanout.ring][:] = 0
         for receptor in (Ampa, Gaba):
             if receptor in table:
@@ -39,7 +39,7 @@ def test_without_noise_a_lane_fires_the_engine_s_spikes(sim):
     lattice = Lattice(sim, upstream(sim.network, "spinal_cpg"))
     n = lattice.neurons.size
     lanes = Lanes(lattice, 16, unit=np.arange(n), units=n)
-    lanes.noisy[:] = False
+    lanes.most[:] = 0
     lanes.v[:] = sim.column(Membrane.v, "*")[lattice.neurons][:, None]
     driven, mv = lattice.rows_of("brainstem.*.locomotor"), np.float32(17.0)
     for cells in (driven, lattice.rows_of("spinal_cpg.*.rg_*")):
