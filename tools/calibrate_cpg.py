@@ -37,7 +37,7 @@ KINDS = ("psp", "tonic", "adaptation_tau", "adaptation_step")
 class Search:
     """A search file: parameters in a unit box, conditions, targets."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, focus: str = ""):
         try:
             data = yaml.safe_load(path.read_text())
             self.structure, self.scene, self.targets = data["structure"], data["scene"], data["targets"]
@@ -53,17 +53,21 @@ class Search:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from None
         except (yaml.YAMLError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a search file ({' '.join(str(error).split())})") from None
-        self.path, self.names = path, list(self.parameters)
+        self.path, self.focus, self.names = path, focus, list(self.parameters)
         self.bounds = np.array([self.parameters[n]["between"] for n in self.names], float)
         if (self.bounds[:, 0] >= self.bounds[:, 1]).any():
             raise UserError(f"{path}: between: expected a lowest and a highest value")
         self.log = self.bounds[:, 0] > 0
         # (lesion or "", level, cells silenced, projections cut, what is expected)
-        self.conditions = [("", level, [], [], "step") for level in self.levels] + [("", 0.0, [], [], "rest")]
+        self.conditions = [("", level, [], [], "step") for level in self.levels] + [("", quantity(drive["rest"], "potential"), [], [], "rest")]
         for name, spec in lesions.items():
             for level, expected in spec["at"].items():
                 self.conditions.append((name, quantity(level, "potential"), spec.get("silence", []),
                                         spec.get("cut", []), expected))  # fmt: skip
+        if focus:
+            self.conditions = [c for c in self.conditions if c[4] in focus.split(",")]
+            if not self.conditions:
+                raise UserError(f"--focus: expected some of step, rest, hop, alternate, unrelated, rhythm, got {focus}")
 
     def values(self, unit: np.ndarray) -> np.ndarray:
         """Parameters of points of the unit box, the last axis; what lies outside is an error."""
@@ -234,14 +238,19 @@ class Judge:
         """Sum of what is reached of each target, weighted; [candidates, seeds]."""
         search, t = self.search, self.search.targets
         total = np.zeros(m["hz"].shape[::2])
-        slow_to_fast = []
+        hz_of: dict[str, list] = {}
         for k, (_, level, _, _, expected) in enumerate(search.conditions):
             hz, lr, fe, cv, rates = m["hz"][:, k], m["lr"][:, k], m["fe"][:, k], m["cv"][:, k], m["rates"][:, :, k]
             band = inside(hz, *t["frequency"], np.log(3.0))
+            if expected in ("step", "rhythm"):
+                weight = 1.0 if expected == "step" else 0.7
+                regular = reach(-np.nan_to_num(cv, nan=1.0), -t["cycle_cv"], 0.5)
+                total += weight * (band + reach(-fe, 0.97) + 0.7 * regular)
+                hz_of.setdefault(expected, []).append(hz)
             if expected == "step":
-                total += band + reach(-lr, 0.97) + reach(-fe, 0.97) + 0.7 * reach(-np.nan_to_num(cv, nan=1.0), -t["cycle_cv"], 0.5)
-                slow_to_fast.append(hz)
-                total += (2.0 if level == search.main else 0.3) * inside(rates, *t["class_hz"], np.log(20.0)).mean(axis=0)
+                total += reach(-lr, 0.97)
+                much = 2.0 if level == search.main else 0.3
+                total += much * inside(rates, *t["class_hz"], np.log(20.0)).mean(axis=0)
             elif expected == "rest":
                 total += 2.0 * inside(rates, *t["rest_hz"], np.log(20.0)).mean(axis=0)
             elif expected == "hop":
@@ -250,12 +259,11 @@ class Judge:
                 total += reach(-lr, 0.96)
             elif expected == "unrelated":
                 total += reach(-np.abs(fe), -0.1)
-            elif expected == "rhythm":
-                total += 0.5 * band + 0.5 * reach(-fe, 0.96)
-        rise = np.diff(np.log(np.nan_to_num(np.stack(slow_to_fast), nan=0.05)), axis=0)
-        step = np.log(t["rise"]) / len(rise)
-        total += 2.0 * np.clip(np.clip(rise, None, 1.5 * step).sum(axis=0) / np.log(t["rise"]), 0.0, 1.0)
-        total += 0.5 * (rise > 0.02).mean(axis=0)
+        for hz in hz_of.values():  # faster with more drive
+            rise = np.diff(np.log(np.nan_to_num(np.stack(hz), nan=0.05)), axis=0)
+            step = np.log(t["rise"]) / len(rise)
+            total += np.clip(np.clip(rise, None, 1.5 * step).sum(axis=0) / np.log(t["rise"]), 0.0, 1.0)
+            total += 0.5 * (rise > 0.02).mean(axis=0)
         return total
 
     def fitness(self, unit: np.ndarray, seeds: list[int], ms: int) -> np.ndarray:
@@ -332,7 +340,7 @@ class Pool:
             return self.judge.fitness(unit, seeds, ms)
         parts = np.array_split(unit, max(1, len(self.client.ncores())))
         path = str(self.judge.search.path)
-        jobs = [self.client.submit(_fitness, path, part, seeds, ms, pure=False) for part in parts if len(part)]
+        jobs = [self.client.submit(_fitness, path, self.judge.search.focus, part, seeds, ms, pure=False) for part in parts if len(part)]
         return np.concatenate(self.client.gather(jobs))
 
     def close(self) -> None:
@@ -340,13 +348,13 @@ class Pool:
             self.client.close()
 
 
-_judges: dict[str, Judge] = {}
+_judges: dict[tuple[str, str], Judge] = {}
 
 
-def _fitness(path: str, unit: np.ndarray, seeds: list[int], ms: int) -> np.ndarray:
-    if path not in _judges:
-        _judges[path] = Judge(Search(Path(path)))
-    return _judges[path].fitness(unit, seeds, ms)
+def _fitness(path: str, focus: str, unit: np.ndarray, seeds: list[int], ms: int) -> np.ndarray:
+    if (path, focus) not in _judges:
+        _judges[path, focus] = Judge(Search(Path(path), focus))
+    return _judges[path, focus].fitness(unit, seeds, ms)
 
 
 def search_for(judge: Judge, args) -> np.ndarray:
@@ -361,7 +369,10 @@ def search_for(judge: Judge, args) -> np.ndarray:
         psps = circuit_psps(search)
         start = np.array([start_of(search, n, psps) for n in search.names])
         if args.start:
-            start = search.unit(values_of(search, json.loads(Path(args.start).read_text())))
+            if args.start.endswith(".pkl"):
+                start = pickle.loads(Path(args.start).read_bytes())["mean"]
+            else:
+                start = search.unit(values_of(search, json.loads(Path(args.start).read_text())))
             start = np.clip(start, 0.02, 0.98)
         state = {"optimizer": optimizer(args.method, start, args.sigma, args.population, args.seed),
                  "best": start, "fitness": -np.inf, "history": []}  # fmt: skip
@@ -441,7 +452,9 @@ def table_of(judge: Judge, m: dict) -> list[str]:
     lines = []
     for k, (lesion, level, _, _, expected) in enumerate(judge.search.conditions):
         hz, lr, fe, cv = (m[key][k] for key in ("hz", "lr", "fe", "cv"))
-        rates = " ".join(f"{c} {r:.0f}" for c, r in zip(judge.search.classes, m["rates"][:, k].mean(axis=-1), strict=True))
+        rates = " ".join(
+            f"{c} {r:.0f}" for c, r in zip(judge.search.classes, m["rates"][:, k].mean(axis=-1), strict=True)
+        )
         with np.errstate(invalid="ignore"):
             lines.append(f"{lesion or 'intact':9s} {level:4.1f} mV {expected:9s} {np.nanmean(hz) if (~np.isnan(hz)).any() else np.nan:5.2f} Hz"
                          f"  lr {lr.mean():+.2f} ({lr.min():+.2f}..{lr.max():+.2f})  fe {fe.mean():+.2f} ({fe.min():+.2f}..{fe.max():+.2f})"
@@ -487,7 +500,8 @@ def arguments(given) -> argparse.Namespace:
     add("--seed", type=int, default=1)
     add("--seeds", type=int, default=5, help="noise seeds of each candidate (20 for --validate)")
     add("--seconds", type=float, default=10.0, help="simulated seconds judged, after 2 s to settle")
-    add("--start", help="an asset to start from")
+    add("--focus", default="", help="judge only by these: step,rest,hop,alternate,unrelated,rhythm")
+    add("--start", help="an asset, or a kept search, to start from")
     add("--resume", action="store_true", help="go on where the last search was interrupted")
     add("--workers", help="Dask: number of processes, or tcp://address of a scheduler")
     add("--out", default="out/calibrate", help="where every generation is kept")
@@ -500,12 +514,17 @@ def main(given=None) -> int:
     args = arguments(given)
     try:
         shipped = sorted(CALIBRATION.glob("*_search.yaml"))
-        search = Search(Path(args.search) if args.search else shipped[0])
+        search = Search(Path(args.search) if args.search else shipped[0], args.focus)
         judge = Judge(search)
         if args.validate is None:
             best = search_for(judge, args)
             values = search.values(best)
-            fitness = float(judge.fitness(best[None], list(range(501, 501 + args.seeds)), round(args.seconds * 1000))[0])
+            if search.focus:
+                print(f"judged by {search.focus} only: nothing written; go on with --start {args.out}/....pkl")
+                return 0
+            fitness = float(
+                judge.fitness(best[None], list(range(501, 501 + args.seeds)), round(args.seconds * 1000))[0]
+            )
         else:
             path = Path(args.validate) if args.validate else CALIBRATION / f"{search.structure}_any.json"
             values = values_of(search, json.loads(path.read_text()))
