@@ -254,11 +254,11 @@ class Judge:
             elif expected == "rest":
                 total += 2.0 * inside(rates, *t["rest_hz"], np.log(20.0)).mean(axis=0)
             elif expected == "hop":
-                total += reach(lr, 0.96)
+                total += 1.5 * reach(lr, 0.96)
             elif expected == "alternate":
-                total += reach(-lr, 0.96)
+                total += 1.5 * reach(-lr, 0.96)
             elif expected == "unrelated":
-                total += reach(-np.abs(fe), -0.1)
+                total += 1.5 * reach(-np.abs(fe), -0.1)
         for hz in hz_of.values():  # faster with more drive
             rise = np.diff(np.log(np.nan_to_num(np.stack(hz), nan=0.05)), axis=0)
             step = np.log(t["rise"]) / len(rise)
@@ -447,29 +447,33 @@ def values_of(search: Search, asset: dict) -> np.ndarray:
 # results ----------------------------------------------------------------------------------------------------------
 
 
-def table_of(judge: Judge, m: dict) -> list[str]:
-    """A line per condition: means and worst over seeds of one candidate's measures [conditions, seeds]."""
+def mean_of(x: np.ndarray) -> float:
+    return float(np.nanmean(x)) if (~np.isnan(x)).any() else np.nan
+
+
+def table_of(search: Search, m: dict) -> list[str]:
+    """A line per condition: means and extremes over seeds of one candidate's measures [conditions, seeds]."""
     lines = []
-    for k, (lesion, level, _, _, expected) in enumerate(judge.search.conditions):
-        hz, lr, fe, cv = (m[key][k] for key in ("hz", "lr", "fe", "cv"))
-        rates = " ".join(
-            f"{c} {r:.0f}" for c, r in zip(judge.search.classes, m["rates"][:, k].mean(axis=-1), strict=True)
-        )
-        with np.errstate(invalid="ignore"):
-            lines.append(f"{lesion or 'intact':9s} {level:4.1f} mV {expected:9s} {np.nanmean(hz) if (~np.isnan(hz)).any() else np.nan:5.2f} Hz"
-                         f"  lr {lr.mean():+.2f} ({lr.min():+.2f}..{lr.max():+.2f})  fe {fe.mean():+.2f} ({fe.min():+.2f}..{fe.max():+.2f})"
-                         f"  cv {np.nanmax(cv) if (~np.isnan(cv)).any() else np.nan:.3f}  {rates}")  # fmt: skip
+    for k, (lesion, level, _, _, expected) in enumerate(search.conditions):
+        rates = zip(search.classes, m["rates"][:, k].mean(axis=-1), strict=True)
+        phases = "  ".join(f"{n} {x.mean():+.2f} ({x.min():+.2f} to {x.max():+.2f})"
+                           for n, x in (("lr", m["lr"][k]), ("fe", m["fe"][k])))  # fmt: skip
+        what = f"{lesion or 'intact':9s} {level:5.1f} mV {expected:9s} {mean_of(m['hz'][k]):5.2f} Hz"
+        lines.append(f"{what}  {phases}  cv {mean_of(m['cv'][k]):.3f}  " + " ".join(f"{c} {r:.0f}" for c, r in rates))
     return lines
 
 
-def validate(judge: Judge, values: np.ndarray, seeds: list[int], ms: int) -> dict:
-    """Measures over disjoint seeds [conditions, seeds], and how many draws of 20 % weight jitter survive."""
-    _, m = judge.scores(judge.search.unit(values)[None], seeds, ms)
-    m = {key: x[..., 0, :, :] if key == "rates" else x[0] for key, x in m.items()}
-    main = next(k for k, c in enumerate(judge.search.conditions) if c[1] == judge.search.main and c[4] == "step")
-    jobs = [(0, main, seed) for seed in seeds]
-    j = judge.measure(values[None], jobs, ms, jitter=0.2)
-    alive = (j["hz"] >= 0.5) & (j["hz"] <= 1.2) & (j["lr"] <= -0.8) & (j["fe"] <= -0.8)
+def validate(search: Search, values: np.ndarray, seeds: list[int], ms: int) -> dict:
+    """Measures on wirings and noise of these seeds [conditions, seeds]; what 20 % jitter of every weight leaves."""
+    main = next(k for k, c in enumerate(search.conditions) if c[1] == search.main and c[4] == "step")
+    found, jittered = [], []
+    for seed in seeds:
+        judge = Judge(search, wiring=seed)
+        found.append(judge.measure(values[None], [(0, k, seed) for k in range(len(search.conditions))], ms))
+        jittered.append(judge.measure(values[None], [(0, main, seed)], ms, jitter=0.2))
+    m = {key: np.stack([f[key] for f in found], axis=-1) for key in found[0]}
+    j = {key: np.concatenate([f[key] for f in jittered], axis=-1) for key in jittered[0]}
+    alive = (j["hz"] >= 0.5) & (j["hz"] <= 1.2) & (j["lr"] <= -0.9) & (j["fe"] <= -0.9)
     return {"measures": m, "jitter": j, "survived": float(alive.mean())}
 
 
@@ -515,8 +519,8 @@ def main(given=None) -> int:
     try:
         shipped = sorted(CALIBRATION.glob("*_search.yaml"))
         search = Search(Path(args.search) if args.search else shipped[0], args.focus)
-        judge = Judge(search)
         if args.validate is None:
+            judge = Judge(search)
             best = search_for(judge, args)
             values = search.values(best)
             if search.focus:
@@ -529,12 +533,12 @@ def main(given=None) -> int:
             path = Path(args.validate) if args.validate else CALIBRATION / f"{search.structure}_any.json"
             values = values_of(search, json.loads(path.read_text()))
         seeds = list(range(1001, 1001 + (args.seeds if args.validate is not None else 10)))
-        found = validate(judge, values, seeds, round(args.seconds * 1000))
-        print("\n".join(table_of(judge, found["measures"])))
+        found = validate(search, values, seeds, round(args.seconds * 1000))
+        print("\n".join(table_of(search, found["measures"])))
         print(f"20 % weight jitter: {found['survived']:.0%} of {len(seeds)} draws keep the rhythm "
               f"({np.nanmin(found['jitter']['hz']):.2f} to {np.nanmax(found['jitter']['hz']):.2f} Hz)")  # fmt: skip
         if args.validate is None:
-            lines = [" ".join(line.split()) for line in table_of(judge, found["measures"])]
+            lines = [" ".join(line.split()) for line in table_of(search, found["measures"])]
             path = write(search, values, fitness, args, {"validated_on": [seeds[0], seeds[-1]], "validation": lines})
             print(f"kept in {path}")
     except UserError as error:
