@@ -259,11 +259,12 @@ class Judge:
                 total += 1.5 * reach(-lr, 0.96)
             elif expected == "unrelated":
                 total += 1.5 * reach(-np.abs(fe), -0.1)
-        for hz in hz_of.values():  # faster with more drive
+        for expected, hz in hz_of.items():  # faster with more drive
+            weight = 2.0 if expected == "step" else 0.5
             rise = np.diff(np.log(np.nan_to_num(np.stack(hz), nan=0.05)), axis=0)
             step = np.log(t["rise"]) / len(rise)
-            total += np.clip(np.clip(rise, None, 1.5 * step).sum(axis=0) / np.log(t["rise"]), 0.0, 1.0)
-            total += 0.5 * (rise > 0.02).mean(axis=0)
+            total += weight * np.clip(np.clip(rise, None, 1.5 * step).sum(axis=0) / np.log(t["rise"]), 0.0, 1.0)
+            total += 0.5 * weight * (rise > 0.02).mean(axis=0)
         return total
 
     def fitness(self, unit: np.ndarray, seeds: list[int], ms: int) -> np.ndarray:
