@@ -249,10 +249,10 @@ class Judge:
                 hz_of.setdefault(expected, []).append(hz)
             if expected == "step":
                 total += reach(-lr, 0.97)
-                much = 2.0 if level == search.main else 0.3
-                total += much * inside(rates, *t["class_hz"], np.log(20.0)).mean(axis=0)
+                much = 4.0 if level == search.main else 0.3
+                total += much * inside(rates, *t["class_hz"], np.log(2.5)).mean(axis=0)
             elif expected == "rest":
-                total += 2.0 * inside(rates, *t["rest_hz"], np.log(20.0)).mean(axis=0)
+                total += 4.0 * inside(rates, *t["rest_hz"], np.log(5.0)).mean(axis=0)
             elif expected == "hop":
                 total += 1.5 * reach(lr, 0.96)
             elif expected == "alternate":
