@@ -39,7 +39,7 @@ def many():
     return found(list(range(3001, 3021)), 60)
 
 
-LEVELS = (10.0, 16.0, 21.0, 27.0)
+LEVELS = (12.0, 17.0, 21.0, 31.0)
 MAIN, SLOW, FAST, REST = 21.0, 10.0, 27.0, -4.5
 
 

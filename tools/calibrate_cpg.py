@@ -474,7 +474,7 @@ def validate(search: Search, values: np.ndarray, seeds: list[int], ms: int) -> d
         jittered.append(judge.measure(values[None], [(0, main, seed)], ms, jitter=0.2))
     m = {key: np.stack([f[key] for f in found], axis=-1) for key in found[0]}
     j = {key: np.concatenate([f[key] for f in jittered], axis=-1) for key in jittered[0]}
-    alive = (j["hz"] >= 0.5) & (j["hz"] <= 1.2) & (j["lr"] <= -0.9) & (j["fe"] <= -0.9)
+    alive = (j["hz"] >= 0.5) & (j["hz"] <= 1.2) & (j["lr"] <= -0.8) & (j["fe"] <= -0.8)
     return {"measures": m, "jitter": j, "survived": float(alive.mean())}
 
 
