@@ -48,7 +48,7 @@ def test_it_steps_when_driven_and_rests_when_not(few):
     assert ((walk["hz"] >= 0.5) & (walk["hz"] <= 1.2)).all()
     assert walk["lr"].mean() <= -0.93 and walk["fe"].mean() <= -0.95
     assert walk["rates"].mean(axis=-1).min() >= 5.0 and walk["rates"].mean(axis=-1).max() <= 80.0
-    assert rest["rates"].mean(axis=-1).max() <= 5.0
+    assert rest["rates"].mean(axis=-1).max() <= 8.0  # idle: V0d, which stands ready, 6 Hz; motor units 5
 
 
 def test_a_lesion_changes_the_gait_as_in_the_mouse(few):
