@@ -21,7 +21,7 @@ def smooth(counts: np.ndarray, bin_ms: float, ms: float = SMOOTH_MS) -> np.ndarr
 
 
 def cycle_ms(signal: np.ndarray, bin_ms: float) -> np.ndarray:
-    """Lag of the first clear peak of the autocorrelation [ms], NaN without a rhythm; `signal` [bins, copies] smoothed."""
+    """Lag of the autocorrelation's first clear peak [ms], NaN without a rhythm; `signal` [bins, copies] smoothed."""
     x = signal - signal.mean(axis=0)
     bins = x.shape[0]
     size = 1 << (2 * bins - 1).bit_length()
@@ -61,8 +61,8 @@ def phase_vector(first: np.ndarray, second: np.ndarray, bin_ms: float, cycle: np
 def cycle_cv(signal: np.ndarray, bin_ms: float) -> float:
     """SD / mean of the cycles of one signal [bins], from one upward crossing of its mean to the next.
 
-    A crossing counts when the signal was below mean - TURN SD since the last one and goes above mean + TURN SD; NaN with
-    fewer than four cycles.
+    A crossing counts when the signal was below mean - TURN SD since the last one and goes above mean + TURN SD; NaN
+    with fewer than four cycles.
     """
     x = signal - signal.mean()
     limit = TURN * x.std()

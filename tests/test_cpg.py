@@ -133,7 +133,7 @@ def test_a_value_outside_its_bounds_is_refused(tmp_path, monkeypatch):
     asset["gains"]["spinal_cpg:v0d_across"] = 100.0
     (tmp_path / ASSET.name).write_text(json.dumps(asset))
     monkeypatch.setattr(build, "CALIBRATION", tmp_path)
-    with pytest.raises(UserError, match="spinal_cpg:v0d_across: expected 0.3"):
+    with pytest.raises(UserError, match=r"spinal_cpg:v0d_across: expected 0\.3"):
         build.read_calibration("spinal_cpg", "newborn")
 
 

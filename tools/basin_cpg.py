@@ -1,11 +1,12 @@
 """Does the identified wiring tolerate changed parameters better than random wiring? (experiment 38, done soundly)
 
-    python -m tools.basin_cpg [SEARCH.yaml] [--circuits 20] [--generations 25] [--samples 64] [--radius 0.1] [--out F.json]
+    python -m tools.basin_cpg [SEARCH.yaml] [--circuits 20] [--generations 25] [--samples 64] [--radius 0.1] [--out F]
 
-Every circuit of either kind is optimised by itself with the same budget, from a random start, for a clear rhythm that
-alternates left-right and flexor-extensor at the main drive. Then a Latin hypercube of +-radius of each parameter's range
-around its optimum is run on fresh noise: the volume is the part of it that still steps. `rewired` circuits have the same
-cells, drives, signs (Dale) and numbers of synapses in and out of every cell, but who is joined with whom is shuffled.
+Every circuit of either kind is optimised by itself with the same budget, from a random start, for a clear rhythm
+that alternates left-right and flexor-extensor at the main drive. Then a Latin hypercube of +-radius of each
+parameter's range around its optimum is run on fresh noise: the volume is the part of it that still steps. `rewired`
+circuits have the same cells, drives, signs (Dale) and numbers of synapses in and out of every cell, but who is joined
+with whom is shuffled.
 The unit is the circuit; volumes are compared by the Wilcoxon rank-sum test.
 """
 
@@ -43,7 +44,8 @@ def rewire(judge: Judge, seed: int) -> None:
 def score(judge: Judge, m: dict) -> np.ndarray:
     """How near a rhythm that alternates both ways; 3.5 is all of it."""
     band = inside(m["hz"], *judge.search.targets["frequency"], np.log(3.0))
-    return band + reach(-m["lr"], 0.97) + reach(-m["fe"], 0.97) + 0.5 * reach(-np.nan_to_num(m["cv"], nan=1.0), -0.1, 0.5)
+    regular = reach(-np.nan_to_num(m["cv"], nan=1.0), -0.1, 0.5)
+    return band + reach(-m["lr"], 0.97) + reach(-m["fe"], 0.97) + 0.5 * regular
 
 
 def alive(m: dict) -> np.ndarray:
@@ -86,7 +88,8 @@ def compared(found: list[dict]) -> dict:
     for key in ("fitness", "volume"):
         a, b = ([f[key] for f in found if f["kind"] == kind] for kind in KINDS)
         p = float(mannwhitneyu(a, b).pvalue) if min(len(a), len(b)) > 1 else None
-        out[key] = {KINDS[0]: float(np.mean(a)), KINDS[1]: float(np.mean(b)), "n": len(a), "p": p}
+        means = [float(np.mean(x)) if x else None for x in (a, b)]
+        out[key] = {KINDS[0]: means[0], KINDS[1]: means[1], "n": len(a), "p": p}
     return out
 
 

@@ -1,7 +1,7 @@
 """Many copies of one small network at once: a lane each, with its own gains, drives, lesions and noise.
 
-The network is taken from a running simulation, so wiring, delays and constants are the engine's own; the arithmetic of a
-tick is that of lif_integrate and deliver_spikes, operation by operation, on sixteen lanes in a register. Background
+The network is taken from a running simulation, so wiring, delays and constants are the engine's own; the arithmetic of
+a tick is that of lif_integrate and deliver_spikes, operation by operation, on sixteen lanes in a register. Background
 events follow the same law from another generator. Without background a lane fires the very spikes the engine does.
 """
 
@@ -15,7 +15,25 @@ from engine.errors import UserError
 from engine.kernel import kernel
 from engine.lanes import LANES, bits, floats, ints, load, lowest, store, where
 from systems.lif_integrate import (
-    DT, EA, ED, EK, EL, FD, FED, FEJ, FEK, FID, FIJ, FIK, FRE, FRF, IA, ID, IK, IL, TINY,
+    DT,
+    EA,
+    ED,
+    EK,
+    EL,
+    FD,
+    FED,
+    FEJ,
+    FEK,
+    FID,
+    FIJ,
+    FIK,
+    FRE,
+    FRF,
+    IA,
+    ID,
+    IK,
+    IL,
+    TINY,
 )  # fmt: skip
 from systems.spawn.learning import presynaptic
 from systems.spawn.network import UNIT, sources_of, target_of
@@ -26,11 +44,11 @@ WIDTH = 32  # lanes run together: their state stays in cache
 
 @kernel
 def run_lanes(
-    tick, ticks, substeps, live, constants, drive, threshold, a_decay, a_step, most, events, amount, start, post, delay, ring_of,
-    weight, unit, every, replay, v, left, e, i, w, state, ring, counts,
+    tick, ticks, substeps, live, constants, drive, threshold, a_decay, a_step, most, events, amount, start, post, delay,
+    ring_of, weight, unit, every, replay, v, left, e, i, w, state, ring, counts,
 ):  # fmt: skip
-    """Advance all lanes by `ticks`. Neuron arrays are [neurons, lanes] laid flat, `weight` [synapses, lanes] in 2^-16 mV,
-    `ring` [receptors, slots, neurons, lanes]; spikes are added to `counts` [bins, units, lanes], bins of `every` ticks.
+    """Advance all lanes by `ticks`. Neuron arrays are [neurons, lanes] laid flat, `weight` [synapses, lanes] in
+    2^-16 mV, `ring` [receptors, slots, neurons, lanes]; spikes are added to `counts` [bins, units, lanes], bins of `every` ticks.
     Neurons from `live` on fire as `replay` [ticks, their number] says, a bit for each lane, and are not integrated.
     Background: a uniform number per lane (a congruential generator, Numerical Recipes 7.1) passes so many of the
     neuron's first `most` thresholds in `events`, P(events <= k) - 1/2 in units of 2^-32.
@@ -251,7 +269,7 @@ class Lanes:
         self.ring = np.zeros((2, self.lattice.slots, live, self.width), np.int32)
 
     def run(self, ms: int, every: int = 10) -> np.ndarray:
-        """Advance; spikes of each unit (population, unless told otherwise) in bins of `every` ms: [bins, units, width]."""
+        """Advance; spikes of each unit (a population, unless told otherwise) in bins of `every` ms [bins, units, width]."""
         it = self.lattice
         heard = it.post < self.live
         start = np.searchsorted(it.pre[heard], np.arange(it.neurons.size + 1)).astype(np.int64)
@@ -262,8 +280,8 @@ class Lanes:
         weight = (weight * np.float32(UNIT) + np.float32(0.5)).astype(np.int32)
         counts = np.zeros((-(-(self.tick + ms) // every), self.units, self.width), np.uint16)
         run_lanes(
-            self.tick, ms, it.substeps, self.live, it.constants, self.drive.ravel(), self.threshold.ravel(), self.a_decay.ravel(),
-            self.a_step.ravel(), self.most, it.events, it.amount, start, post, delay, ring_of,
+            self.tick, ms, it.substeps, self.live, it.constants, self.drive.ravel(), self.threshold.ravel(),
+            self.a_decay.ravel(), self.a_step.ravel(), self.most, it.events, it.amount, start, post, delay, ring_of,
             weight.ravel(), self.unit.astype(np.int64), every, self.replay[self.tick - self.replay_from :],
             self.v.ravel(), self.left.ravel(), self.e.ravel(),
             self.i.ravel(), self.w.ravel(), self.state, self.ring, counts,

@@ -59,7 +59,8 @@ class Search:
             raise UserError(f"{path}: between: expected a lowest and a highest value")
         self.log = self.bounds[:, 0] > 0
         # (lesion or "", level, cells silenced, projections cut, what is expected)
-        self.conditions = [("", level, [], [], "step") for level in self.levels] + [("", quantity(drive["rest"], "potential"), [], [], "rest")]
+        self.conditions = [("", level, [], [], "step") for level in self.levels]
+        self.conditions.append(("", quantity(drive["rest"], "potential"), [], [], "rest"))
         for name, spec in lesions.items():
             for level, expected in spec["at"].items():
                 self.conditions.append((name, quantity(level, "potential"), spec.get("silence", []),
@@ -215,8 +216,8 @@ class Judge:
         cycles = np.stack([rhythm.cycle_ms(x, BIN_MS) for x in (left, right)])
         with np.errstate(invalid="ignore"):
             known = ~np.isnan(cycles)
-            cycle = np.where(known.any(axis=0), np.where(known, cycles, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1),
-                             np.nan)  # fmt: skip
+            mean = np.where(known, cycles, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+            cycle = np.where(known.any(axis=0), mean, np.nan)
         fe = [rhythm.phase_vector(pools[:, a], pools[:, a + 1], BIN_MS, cycle) for a in (0, 2)]
         cv = [[rhythm.cycle_cv(x[:, lane], BIN_MS) for lane in range(x.shape[1])] for x in (left, right)]
         total = np.stack([counts[:, m].sum(axis=(0, 1)) for m in self.members])
@@ -341,7 +342,8 @@ class Pool:
             return self.judge.fitness(unit, seeds, ms)
         parts = np.array_split(unit, max(1, len(self.client.ncores())))
         path = str(self.judge.search.path)
-        jobs = [self.client.submit(_fitness, path, self.judge.search.focus, part, seeds, ms, pure=False) for part in parts if len(part)]
+        focus = self.judge.search.focus
+        jobs = [self.client.submit(_fitness, path, focus, part, seeds, ms, pure=False) for part in parts if len(part)]
         return np.concatenate(self.client.gather(jobs))
 
     def close(self) -> None:
@@ -394,8 +396,9 @@ def search_for(judge: Judge, args) -> np.ndarray:
             temporary.write_bytes(pickle.dumps(state))
             os.replace(temporary, kept)
             if not args.quiet:
-                print(f"generation {o.generation:4d}/{args.generations}  best {state['fitness']:.3f}  now {fitness.max():.3f}"
-                      f"  mean {fitness.mean():.3f}  {time.perf_counter() - began:.1f} s", flush=True)  # fmt: skip
+                print(f"generation {o.generation:4d}/{args.generations}  best {state['fitness']:.3f}  "
+                      f"now {fitness.max():.3f}  mean {fitness.mean():.3f}  {time.perf_counter() - began:.1f} s",
+                      flush=True)  # fmt: skip
     except KeyboardInterrupt:
         print(f"interrupted; go on with --resume (kept in {kept})", file=sys.stderr)
     finally:
