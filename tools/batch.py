@@ -48,7 +48,8 @@ def run_lanes(
     ring_of, weight, unit, every, replay, v, left, e, i, w, state, ring, counts,
 ):  # fmt: skip
     """Advance all lanes by `ticks`. Neuron arrays are [neurons, lanes] laid flat, `weight` [synapses, lanes] in
-    2^-16 mV, `ring` [receptors, slots, neurons, lanes]; spikes are added to `counts` [bins, units, lanes], bins of `every` ticks.
+    2^-16 mV, `ring` [receptors, slots, neurons, lanes]; spikes are added to `counts` [bins, units, lanes] of `every`
+    ticks each.
     Neurons from `live` on fire as `replay` [ticks, their number] says, a bit for each lane, and are not integrated.
     Background: a uniform number per lane (a congruential generator, Numerical Recipes 7.1) passes so many of the
     neuron's first `most` thresholds in `events`, P(events <= k) - 1/2 in units of 2^-32.
@@ -269,7 +270,7 @@ class Lanes:
         self.ring = np.zeros((2, self.lattice.slots, live, self.width), np.int32)
 
     def run(self, ms: int, every: int = 10) -> np.ndarray:
-        """Advance; spikes of each unit (a population, unless told otherwise) in bins of `every` ms [bins, units, width]."""
+        """Advance; spikes of each unit (a population, unless told otherwise) by `every` ms: [bins, units, width]."""
         it = self.lattice
         heard = it.post < self.live
         start = np.searchsorted(it.pre[heard], np.arange(it.neurons.size + 1)).astype(np.int64)
