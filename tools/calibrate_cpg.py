@@ -368,8 +368,7 @@ def search_for(judge: Judge, args) -> np.ndarray:
     kept = folder / f"{search.structure}_{args.method}.pkl"
     if args.resume and kept.exists():
         state = pickle.loads(kept.read_bytes())
-        if state.get("rng") is not None:  # which CMA leaves out of its pickle
-            state["optimizer"]._rng = state["rng"]
+        vars(state["optimizer"]).update(state["exactly"])
     else:
         psps = circuit_psps(search)
         start = np.array([start_of(search, n, psps) for n in search.names])
@@ -392,7 +391,8 @@ def search_for(judge: Judge, args) -> np.ndarray:
             o.tell([(x, -f) for x, f in zip(points, fitness, strict=True)])
             if fitness.max() > state["fitness"]:
                 state["best"], state["fitness"] = points[fitness.argmax()], float(fitness.max())
-            state["mean"], state["rng"] = np.clip(o.mean, 0.0, 1.0), getattr(o, "_rng", None)
+            state["mean"] = np.clip(o.mean, 0.0, 1.0)
+            state["exactly"] = {k: v for k, v in vars(o).items() if k in ("_rng", "_C")}  # CMA's pickle changes them
             state["history"].append((float(fitness.max()), float(fitness.mean())))
             temporary = kept.with_suffix(".part")
             temporary.write_bytes(pickle.dumps(state))
