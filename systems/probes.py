@@ -21,7 +21,7 @@ from systems import rhythm
 from systems.spawn.network import fanout_of
 
 UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "",
-        "burst_frequency": "Hz", "burst_cv": "", "phase_vector": "", "latency": "ms",
+        "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm"}  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
 PEAK_MS = 20  # width of the sliding window of a peak rate that names none
@@ -500,7 +500,7 @@ class Probes:
 
 
 COUNTED = ("rate_hz", "spike_count")
-RHYTHMIC = ("burst_frequency", "burst_cv", "phase_vector")
+RHYTHMIC = ("cycle_frequency", "cycle_cv", "phase_vector")
 
 
 def rhythm_of(measure: str, ids, ticks, rows: np.ndarray, others: np.ndarray | None, start: int, stop: int) -> float:
@@ -514,9 +514,9 @@ def rhythm_of(measure: str, ids, ticks, rows: np.ndarray, others: np.ndarray | N
             count = np.bincount((ticks[np.isin(ids, neurons)] - start) // RHYTHM_MS, minlength=bins)[:bins]
             summed.append(rhythm.smooth(count[:, None], RHYTHM_MS))
     cycle = rhythm.cycle_ms(summed[0], RHYTHM_MS)
-    if measure == "burst_frequency":
+    if measure == "cycle_frequency":
         return float(1000.0 / cycle[0])
-    if measure == "burst_cv":
+    if measure == "cycle_cv":
         return rhythm.cycle_cv(summed[0][:, 0], RHYTHM_MS)
     return float(rhythm.phase_vector(*summed, RHYTHM_MS, cycle)[0])
 

@@ -67,8 +67,8 @@ Measure = Literal[
     "isi_cv",
     "correlation",
     "spike_count",
-    "burst_frequency",
-    "burst_cv",
+    "cycle_frequency",
+    "cycle_cv",
     "phase_vector",
     "latency",
     "joint_angle",
@@ -82,8 +82,8 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "isi_cv": None,
     "correlation": None,
     "spike_count": None,
-    "burst_frequency": "rate",
-    "burst_cv": None,
+    "cycle_frequency": "rate",
+    "cycle_cv": None,
     "phase_vector": None,
     "latency": "time",
     "joint_angle": "angle",
@@ -92,7 +92,7 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "posture_height": "length",
 }
 BRAIN_MEASURES = (
-    "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "burst_frequency", "burst_cv", "phase_vector",
+    "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height")
 
