@@ -39,7 +39,7 @@ class Parameter:
 
     def value(self, unit: float) -> float:
         """0..1 -> low..high, by equal factors."""
-        return self.low * (self.high / self.low) ** min(max(unit, 0.0), 1.0)
+        return min(self.low * (self.high / self.low) ** min(max(unit, 0.0), 1.0), self.high)
 
     @property
     def unit(self) -> float:

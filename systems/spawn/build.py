@@ -30,7 +30,8 @@ GRAVITY = 9.81
 DIRECTIONS = {
     "canal": {"forward": (1, 1), "backward": (1, -1), "left": (0, -1), "right": (0, 1), "turn_left": (2, 1),
               "turn_right": (2, -1)},
-    "otolith": {"forward": (0, -1), "backward": (0, 1), "left": (1, -1), "right": (1, 1), "up": (2, 1), "down": (2, -1)},
+    "otolith": {"forward": (0, -1), "backward": (0, 1), "left": (1, -1), "right": (1, 1), "up": (2, 1),
+                "down": (2, -1)},
 }  # fmt: skip
 ORGANS = {  # unit of the reading, largest motion followed, fast and slow time constant [ms] (sense_vestibular)
     "canal": (1.0, 10.0, 3.0, 5700.0),  # responses saturate above 500..600 deg/s

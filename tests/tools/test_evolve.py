@@ -1,4 +1,4 @@
-"""The search finds a known optimum, keeps its bounds, and goes on after an interruption as though there had been none."""
+"""The search finds a known optimum, keeps its bounds, and goes on after an interruption as if there had been none."""
 
 import json
 import math
