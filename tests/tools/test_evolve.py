@@ -38,7 +38,7 @@ def test_candidates_stay_within_bounds_though_the_best_lies_outside(method):
 
     def upwards(candidates):
         seen.extend(candidates)
-        return [c["a"] + c["b"] for c in candidates]
+        return [c["a"] * c["b"] for c in candidates]
 
     found = Evolution(PARAMETERS, method=method, sigma=0.6).run(upwards, 10, say=lambda line: None)
     assert all(0.1 <= c["a"] <= 10.0 and 1.0 <= c["b"] <= 100.0 for c in seen)
