@@ -58,6 +58,7 @@ class Arena:
         finally:
             Path(file.name).unlink()
         self.inner = self.env.unwrapped
+        self.cap = self.env.spec.max_episode_steps
 
     def reset(self, seed: int, push: float = 0.0) -> np.ndarray:
         """Start an episode with gymnasium's noise; `push` is added to the forward speed [m/s]. The observation."""
