@@ -22,7 +22,7 @@ import numpy as np
 
 from engine.errors import UserError
 from tools.evolve import METHODS, Evolution, Parameter
-from tools.judge import Arena, stand
+from tools.judge import Arena, simulated, stand
 
 CALIBRATION = Path(__file__).resolve().parent.parent / "assets" / "circuits" / "calibration"
 CHECK_SEED = 501  # first of the validation seeds: the search uses 1 and up, tests 1001 and up
@@ -57,17 +57,6 @@ class Balance:
             ]
             found.append(float(np.mean(lasted) - np.std(lasted)))
         return found
-
-
-def simulated(scene: str, seed: int, calibrations: dict | None = None, overrides=()):
-    """A simulation of a scene with calibrations of its own."""
-    from engine.scene import load_scene
-    from systems.simulation import Simulation
-    from systems.spawn.scene_model import SCENES, Scene, check_files
-
-    model, source = load_scene(scene, Scene, [SCENES, Path.cwd()], overrides)
-    check_files(model, source)
-    return Simulation(model, source, seed=seed, strict=False, calibrations=calibrations)
 
 
 def main(words=None) -> int:

@@ -55,6 +55,8 @@ def build_world(scene, source, seed: int, threads: int, strict: bool, calibratio
         if scene.body.pose is not None and scene.body.pose not in poses:
             raise source.error(f'expected one of {", ".join(poses)}, got "{scene.body.pose}"', "body", "pose")
         body = load_body(scene.body.model, scene.body.pose)
+        if scene.body.noise:
+            body = body.shaken(scene.body.noise, world.streams.generator("body/noise"))
     network = make_network(world, scene, source, body, calibrations or {}) if scene.brain is not None else None
     targets = Targets(network, body)
     if body is not None:
