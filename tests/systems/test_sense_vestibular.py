@@ -81,8 +81,10 @@ def rates(sim, cell: str, window: str = "400 ms") -> dict[str, float]:
     return {instance: sim.rate_hz(name, window) for instance, name in found.items()}
 
 
-@pytest.mark.parametrize(("pose", "down", "up", "level"), [("supine", "backward", "forward", ("left", "right")),
-                                                           ("prone", "right", "left", ("forward", "backward"))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("pose", "down", "up", "level"),
+    [("supine", "backward", "forward", ("left", "right")), ("prone", "right", "left", ("forward", "backward"))],
+)
 def test_otoliths_tell_which_side_is_down(tmp_path, pose, down, up, level):
     """On its back the head leans backward by a quarter turn, prone (the face turned to the left) it lies on its right
     ear: about 1 g more on one side and 1 g less on the other, at 50 Hz per g."""
@@ -93,10 +95,19 @@ def test_otoliths_tell_which_side_is_down(tmp_path, pose, down, up, level):
     assert all(40 < found[side] < 90 for side in level)
 
 
-@pytest.mark.parametrize(("axis", "sign", "felt_as"), [(0, 1, "right"), (1, 1, "forward"), (2, 1, "turn_left"),
-                                                       (0, -1, "left"), (1, -1, "backward"), (2, -1, "turn_right")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("axis", "sign", "felt_as"),
+    [
+        (0, 1, "right"),
+        (1, 1, "forward"),
+        (2, 1, "turn_left"),
+        (0, -1, "left"),
+        (1, -1, "backward"),
+        (2, -1, "turn_right"),
+    ],
+)
 def test_canals_tell_the_turn_of_the_head(tmp_path, axis, sign, felt_as):
-    """A turn of 3 rad/s about an axis of the head: its canal fires more, the opposite one less, the others as before."""
+    """A turn of 3 rad/s about an axis of the head: its canal fires more, the opposite one less, others as before."""
     sim = head(tmp_path, "body: {model: newborn, pose: supine}")
     sim.run("200 ms")
     address = sim.body.sensor_address(sim.body.gyro)[0]
