@@ -3,8 +3,8 @@
     python -m tools.calibrate_balance walker [--generations 20] [--population 14] [--method cma|es] [--resume]
 
 Which projections may change, within which bounds, is written in assets/circuits/calibration/search_<body>.yaml. A
-candidate's fitness is the mean of its survival (a fraction of gymnasium's cap) over training seeds and pushes, less its
-standard deviation. The result, the centre of the search, is judged on seeds that neither search nor tests use and
+candidate's fitness is the mean of its survival (a fraction of gymnasium's cap) over training seeds and pushes, less the
+standard deviation over seeds. The result, the centre of the search, is judged on seeds that neither search nor tests use and
 written to assets/circuits/calibration/body_<body>.json with its provenance; scenes with that body take it from there.
 The search itself is kept in out/balance_<body>.json after every generation (--resume).
 """
@@ -49,11 +49,11 @@ class Balance:
         return stand(sim, self.arena, seed, push).survived / self.arena.cap
 
     def __call__(self, candidates: list[dict[str, float]]) -> list[float]:
-        pushes = self.plan.get("pushes", [0.0])
         found = []
         for gains in candidates:
             lasted = [
-                self.survived(gains, 1 + k, push) for k in range(self.plan["seeds"]) for push in dict.fromkeys(pushes)
+                np.mean([self.survived(gains, 1 + k, push) for push in self.plan["pushes"]])
+                for k in range(self.plan["seeds"])
             ]
             found.append(float(np.mean(lasted) - np.std(lasted)))
         return found
