@@ -3,8 +3,8 @@
     python -m tools.judge SCENE [--seeds 20] [--first-seed 1001] [--lesions] [--silence GLOB] [--push 0.3] [--json F]
 
 The brain sees the sensors of the environment's physics once per control step and hands over its muscles' pull as the
-action, held for the control step; nothing else passes. The environment is made with our sensor-augmented MJCF, which
-moves bit for bit as gymnasium's own (tests/systems/test_body.py). One seed: wiring, noise, and `reset(seed=...)`.
+action, held for the control step; nothing else passes. The environment's model is replaced by ours, which has
+sensors besides and moves bit for bit as gymnasium's own (tests/test_judge.py). One seed: wiring, noise, and `reset(seed=...)`.
 
 Arms that need no brain replay what the brain did with the same seed: `zero` action, `constant` (the run's own mean),
 `shuffled` (the run's own actions in random order), `swapped` (the actions of the next seed, in order).
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,24 +40,20 @@ class Episode:
 
 
 class Arena:
-    """gymnasium's environment of a body, made with our sensors. Closed by `close`."""
+    """gymnasium's environment of a body, with our sensors in its model. Closed by `close`."""
 
     def __init__(self, body: str):
         import gymnasium
+        import mujoco
 
-        from systems.spawn.body import mjcf_text
+        from systems.spawn.body import load_body
 
         if body not in ENVIRONMENTS:
             raise UserError(f"judge: expected a body of gymnasium ({', '.join(ENVIRONMENTS)}), got {body}")
-        with tempfile.NamedTemporaryFile("w", suffix=".xml", delete=False) as file:
-            file.write(mjcf_text(body))
-        try:
-            self.env = gymnasium.make(
-                ENVIRONMENTS[body], xml_file=file.name, exclude_current_positions_from_observation=False
-            )
-        finally:
-            Path(file.name).unlink()
+        self.env = gymnasium.make(ENVIRONMENTS[body], exclude_current_positions_from_observation=False)
         self.inner = self.env.unwrapped
+        self.inner.model = load_body(body).model
+        self.inner.data = mujoco.MjData(self.inner.model)
         self.cap = self.env.spec.max_episode_steps
 
     def reset(self, seed: int, push: float = 0.0) -> np.ndarray:

@@ -410,23 +410,8 @@ class _Finder:
         return index
 
 
-def mjcf_text(name: str) -> str:
-    """The body's model as MJCF, with our sensors: what an environment of gymnasium can be made with (`xml_file`)."""
-    spec, path = read_body_file(name), body_path(name)
-    mjcf = _mjcf(spec, path)
-    mjcf.compile()
-    return mjcf.to_xml()
-
-
 def _compile(spec: BodyFile, path: Path) -> mujoco.MjModel:
     """The MJCF as it stands, or gymnasium's with our sensors added."""
-    try:
-        return _mjcf(spec, path).compile()
-    except ValueError as error:
-        raise UserError(f"{path}: model: expected a MuJoCo model, got: {error}") from None
-
-
-def _mjcf(spec: BodyFile, path: Path) -> mujoco.MjSpec:
     import mujoco
 
     file = path.parent / spec.model
@@ -438,7 +423,7 @@ def _mjcf(spec: BodyFile, path: Path) -> mujoco.MjSpec:
         mjcf = mujoco.MjSpec.from_file(str(file))
         if spec.model.startswith(GYMNASIUM):
             _add_senses(mjcf, spec, path)
-        return mjcf
+        return mjcf.compile()
     except ValueError as error:
         raise UserError(f"{file}: expected a MuJoCo model, got: {error}") from None
 
