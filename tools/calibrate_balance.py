@@ -3,10 +3,10 @@
     python -m tools.calibrate_balance walker [--generations 20] [--population 14] [--method cma|es] [--resume]
 
 Which projections may change, within which bounds, is written in assets/circuits/calibration/search_<body>.yaml. A
-candidate's fitness is the mean of its survival (a fraction of gymnasium's cap) over training seeds and pushes, less the
-standard deviation over seeds. The result, the centre of the search, is judged on seeds that neither search nor tests use and
-written to assets/circuits/calibration/body_<body>.json with its provenance; scenes with that body take it from there.
-The search itself is kept in out/balance_<body>.json after every generation (--resume).
+candidate's fitness is the mean of its survival (a fraction of gymnasium's cap) over training seeds and pushes, less
+the standard deviation over seeds. The result, the centre of the search, is judged on seeds that neither search nor
+tests use and written to assets/circuits/calibration/body_<body>.json with its provenance; scenes with that body take
+it from there. The search itself is kept in out/balance_<body>.json after every generation (--resume).
 """
 
 from __future__ import annotations

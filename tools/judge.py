@@ -3,8 +3,8 @@
     python -m tools.judge SCENE [--seeds 20] [--first-seed 1001] [--lesions] [--silence GLOB] [--push 0.3] [--json F]
 
 The brain sees the sensors of the environment's physics once per control step and hands over its muscles' pull as the
-action, held for the control step; nothing else passes. The environment's model is replaced by ours, which has
-sensors besides and moves bit for bit as gymnasium's own (tests/test_judge.py). One seed: wiring, noise, and `reset(seed=...)`.
+action, held for the control step; nothing else passes. The environment's model is replaced by ours, which has sensors
+besides and moves bit for bit as gymnasium's own (tests/test_judge.py). One seed: wiring, noise, and `reset(seed=...)`.
 
 Arms that need no brain replay what the brain did with the same seed: `zero` action, `constant` (the run's own mean),
 `shuffled` (the run's own actions in random order), `swapped` (the actions of the next seed, in order).
