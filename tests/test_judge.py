@@ -75,8 +75,8 @@ def test_replays_are_made_of_the_runs_own_actions():
 
 @pytest.mark.slow
 def test_the_walker_stands_by_its_vestibular_nuclei():
-    """Issue: mean of at least 950 of 1,000 steps; below 300 under its own mean torque, shuffled, swapped or zero torque,
-    and without vestibular nuclei. Five of the twenty seeds of the judge."""
+    """Issue: mean of at least 950 of 1,000 steps; below 300 under its own mean torque, shuffled, swapped or zero
+    torque, and without vestibular nuclei. Five of the twenty seeds of the judge."""
     arms = {"function": {}, "lesion": {"silence": ["brainstem.*.vestibular*"]}}
     arms |= {kind: {"replay": kind} for kind in ("zero", "constant", "shuffled", "swapped")}
     found = judge(CORD, list(range(FIRST_SEED, FIRST_SEED + 5)), arms)
