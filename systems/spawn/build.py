@@ -116,8 +116,8 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
     network.background_hz = background_rates(network, brain.profile, calibrations)
     for found in calibrations.values():
         network.calibrated_gains.update(found.get("gains", {}) if found else {})
-    tuned = given["body"] if "body" in given else read_body_calibration(body.name) if body is not None else None
-    for name, factor in (tuned or {}).get("gains", {}).items():
+    of_body = given["body"] if "body" in given else read_body_calibration(body.name) if body is not None else None
+    for name, factor in (of_body or {}).get("gains", {}).items():
         network.calibrated_gains[name] = network.calibrated_gains.get(name, 1.0) * factor
     net.make_background(world, network)
     try:
