@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +30,14 @@ FIRST_SEED = 1001  # calibrations use seeds below
 
 @dataclass
 class Episode:
-    """One run: control steps survived, actions taken [steps, actuators], observations [steps, ...] if kept."""
+    """One run: control steps survived, actions taken [steps, actuators], how far it came, and on which feet."""
 
     survived: int
     actions: np.ndarray
     reward: float
     travelled_m: float
-    seen: list = field(default_factory=list)
+    steps: int  # how often the foot that stands alone changed
+    stance: tuple[int, int]  # control steps on one foot only, by foot
 
 
 class Arena:
@@ -87,12 +88,15 @@ def stand(sim, arena: Arena, seed: int, push: float = 0.0, watch=None) -> Episod
     """Run a fresh simulation as the agent of the arena until it falls or the cap is reached."""
     first, every = arena.reset(seed, push), sim.body.control_steps_ms // sim.body.step_ms
     actions, rewards, state = [], [], {"over": False, "seen": first}
-    ctrl = sim.world[BodyState.ctrl]
+    ctrl, sensors, alone = sim.world[BodyState.ctrl], sim.world[BodyState.sensors], []
+    soles = [sim.body.sensor_address(patch.sensor)[0] for patch in sim.body.patches if patch.stem == "sole"]
 
     def advance(data, steps):
         if (steps + 1) % every or state["over"]:
             return
         actions.append(ctrl.copy())
+        loaded = [foot for foot, address in enumerate(soles) if sensors[address] > 0.0]
+        alone.extend(loaded if len(loaded) == 1 else ())
         state["seen"], reward, fallen, capped, _ = arena.env.step(ctrl.astype(np.float32))
         rewards.append(reward)
         state["over"] = fallen or capped
@@ -103,7 +107,9 @@ def stand(sim, arena: Arena, seed: int, push: float = 0.0, watch=None) -> Episod
     while not state["over"]:
         sim.run(sim.body.control_steps_ms)
     travelled = float(arena.split(state["seen"])[0][0] - arena.split(first)[0][0])
-    return Episode(len(actions), np.array(actions), float(np.sum(rewards)), travelled)
+    stance = np.bincount(np.array(alone, int), minlength=2)
+    steps = int(np.count_nonzero(np.diff(alone)))
+    return Episode(len(actions), np.array(actions), float(np.sum(rewards)), travelled, steps, tuple(map(int, stance)))
 
 
 # ---- arms ----------------------------------------------------------------------------------------------------------
@@ -154,12 +160,12 @@ def described(survived: list[int], cap: int) -> str:
 
 
 def simulated(scene: str, seed: int, calibrations: dict | None = None, overrides=()):
-    """A fresh simulation of a scene, with calibrations of its own if given; its timeline does not run."""
+    """A fresh simulation of a scene, with calibrations of its own if given."""
     from engine.scene import load_scene
     from systems.simulation import Simulation
     from systems.spawn.scene_model import SCENES, Scene, check_files
 
-    model, source = load_scene(scene, Scene, [SCENES, Path.cwd()], ["timeline=[]", *overrides])
+    model, source = load_scene(scene, Scene, [SCENES, Path.cwd()], overrides)
     check_files(model, source)
     return Simulation(model, source, seed=seed, strict=False, calibrations=calibrations)
 
