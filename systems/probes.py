@@ -22,7 +22,10 @@ from systems.spawn.network import fanout_of
 
 UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "",
         "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
-        "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm"}  # fmt: skip
+        "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
+        "upright_time": "ms"}  # fmt: skip
+KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "muscle_activation": "muscle", "posture_height": "part",
+           "upright_time": "part"}  # what the probe's `of` names, if no population  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
 PEAK_MS = 20  # width of the sliding window of a peak rate that names none
 PIECE_MS = 20_000  # a peak in a long window is looked for in pieces, well within the spikes in memory
@@ -264,9 +267,10 @@ class Probes:
                     key = "of"
                     self._of[probe.name] = self._target(probe.of, self._threshold[probe.name][0])
                 else:
-                    kind = {"joint_angle": "angle", "joint_range": "angle", "muscle_activation": "muscle",
-                            "posture_height": "part"}.get(probe.measure, "population")  # fmt: skip
+                    kind = KIND_OF.get(probe.measure, "population")
                     self._of[probe.name] = kind, self._select(kind, probe.of)
+                    if probe.measure == "upright_time" and self.sim.body.fell is None:
+                        raise UserError("upright_time: expected a body that says when it has fallen (`fell`)")
                 if probe.with_ is not None:
                     key = "with"
                     self._with[probe.name] = self._select("population", probe.with_)
@@ -434,6 +438,8 @@ class Probes:
         kind, rows = self._of[probe.name]
         if probe.measure == "latency":
             return self._latency(probe, kind, rows, start, stop)
+        if probe.measure == "upright_time":
+            return float(min(max(int(self.memory.get("fell_tick", stop)), start), stop) - start)
         if kind != "population":
             name = {"angle": "qpos", "part": "height", "muscle": "activation"}[kind]
             _, trace = self.sampler.traced(name, start, stop)

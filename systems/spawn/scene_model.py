@@ -75,6 +75,7 @@ Measure = Literal[
     "joint_range",
     "muscle_activation",
     "posture_height",
+    "upright_time",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -90,11 +91,12 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "joint_range": "angle",
     "muscle_activation": "fraction",
     "posture_height": "length",
+    "upright_time": "time",
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
 )  # fmt: skip
-BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height")
+BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "upright_time")
 
 
 class _NumberOrText:
@@ -196,6 +198,8 @@ class Body(Part):
     """Name of a body in assets/bodies, e.g. newborn, walker, humanoid."""
     pose: Name | None = None
     """Name of a starting pose of that body; its own default if left out."""
+    noise: float = Field(0.0, ge=0, le=0.1)
+    """Largest random offset of each coordinate (m, rad) and speed (per s) of the starting pose, drawn by the seed."""
 
 
 Point = Annotated[list[Length], Field(min_length=3, max_length=3)]
