@@ -72,6 +72,10 @@ Measure = Literal[
     "joint_range",
     "muscle_activation",
     "posture_height",
+    "burst_rate",
+    "burst_cv",
+    "joints_moved",
+    "spectral_peak",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -84,9 +88,13 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "joint_range": "angle",
     "muscle_activation": "fraction",
     "posture_height": "length",
+    "burst_rate": "rate",
+    "burst_cv": None,
+    "joints_moved": None,
+    "spectral_peak": None,
 }
-BRAIN_MEASURES = ("rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count")
-BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height")
+BRAIN_MEASURES = ("rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "burst_rate", "burst_cv")
+BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak")
 
 
 class _NumberOrText:
@@ -360,7 +368,7 @@ class Probe(Part):
     bin: positive(Time) | None = None
     """For correlation: width of the bins. For peak_hz: width of the window that slides; 20 ms if left out."""
     threshold: NumberOrText | None = None
-    """For latency: what must be passed, a number or a quantity."""
+    """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg."""
     repeat: Repeat | None = None
     """Measure from `from` to `to` several times; the value is the mean of those windows that have one."""
 
@@ -371,7 +379,7 @@ class Probe(Part):
         for key, value, *measures in (
             ("with", self.with_, "correlation"),
             ("bin", self.bin, "correlation", "peak_hz"),
-            ("threshold", self.threshold, "latency"),
+            ("threshold", self.threshold, "latency", "joints_moved"),
         ):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"
