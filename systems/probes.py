@@ -22,9 +22,10 @@ from systems.spawn.network import fanout_of
 
 UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "", "latency": "ms",
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
-        "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": ""}  # fmt: skip
+        "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
-           "muscle_activation": "muscle", "posture_height": "part"}  # fmt: skip
+           "muscle_activation": "muscle", "posture_height": "part",
+           "upright_time": "part"}  # what the probe's `of` names, if no population  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
 PEAK_MS = 20  # width of the sliding window of a peak rate that names none
 PIECE_MS = 20_000  # a peak in a long window is looked for in pieces, well within the spikes in memory
@@ -271,6 +272,8 @@ class Probes:
                         key = "of"
                     kind = KIND_OF.get(probe.measure, "population")
                     self._of[probe.name] = kind, self._select(kind, probe.of)
+                    if probe.measure == "upright_time" and self.sim.body.fell is None:
+                        raise UserError("upright_time: expected a body that says when it has fallen (`fell`)")
                 if probe.with_ is not None:
                     key = "with"
                     self._with[probe.name] = self._select("population", probe.with_)
@@ -438,6 +441,8 @@ class Probes:
         kind, rows = self._of[probe.name]
         if probe.measure == "latency":
             return self._latency(probe, kind, rows, start, stop)
+        if probe.measure == "upright_time":
+            return float(min(max(int(self.memory.get("fell_tick", stop)), start), stop) - start)
         if kind != "population":
             name = {"angle": "qpos", "part": "height", "muscle": "activation"}[kind]
             _, trace = self.sampler.traced(name, start, stop)

@@ -60,10 +60,13 @@ class BackgroundSpec(Part):
 class SenseSpec(Part):
     """These cells are afferents: a sense organ drives them."""
 
-    organ: Literal["spindle_primary", "spindle_secondary", "tendon_organ", "touch"]
-    """What is sensed: stretch and its speed, stretch, pull, pressure on skin."""
+    organ: Literal["spindle_primary", "spindle_secondary", "tendon_organ", "touch", "canal", "otolith"]
+    """What is sensed: stretch and its speed, stretch, pull, pressure on skin, turning, and force on the head.
+
+    Canal and otolith cells are per name of a group: forward, backward (about the ears), left, right (about the nose),
+    and turn_left, turn_right for canals, up, down for otoliths."""
     gain: positive(Potential)
-    """Drive at full stretch / maximum force / far above half_force."""
+    """Drive at full stretch / maximum force / far above half_force / per rad/s / per g."""
     velocity_gain: non_negative(Potential) = 0.0
     """Drive per (range/s)^(5/8) of lengthening."""
     half_force: Text = "0.2 N"

@@ -76,6 +76,7 @@ Measure = Literal[
     "burst_cv",
     "joints_moved",
     "spectral_peak",
+    "upright_time",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -92,9 +93,11 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "burst_cv": None,
     "joints_moved": None,
     "spectral_peak": None,
+    "upright_time": "time",
 }
 BRAIN_MEASURES = ("rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "burst_rate", "burst_cv")
-BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak")
+BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
+                 "upright_time")  # fmt: skip
 
 
 class _NumberOrText:
@@ -194,6 +197,8 @@ class Body(Part):
     """Name of a body in assets/bodies, e.g. newborn, walker, humanoid."""
     pose: Name | None = None
     """Name of a starting pose of that body; its own default if left out."""
+    noise: float = Field(0.0, ge=0, le=0.1)
+    """Largest random offset of each coordinate (m, rad) and speed (per s) of the starting pose, drawn by the seed."""
 
 
 class Touch(Part):
