@@ -41,7 +41,7 @@ def onsets(sim, name: str, start: int) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_newborn_breathes_irregularly_and_its_belly_rises(seed):
-    sim = load("experiments/breathing", seed=seed, overrides=["timeline=[]"])
+    sim = load("experiments/breathing", seed=seed)
     joint = int(sim.physics.model.joint("breath").qposadr[0])
     angle = []
     sim.run("32 s", on_tick=lambda sim: angle.append(sim.physics.data.qpos[joint]))
@@ -56,7 +56,7 @@ def test_the_newborn_breathes_irregularly_and_its_belly_rises(seed):
 
 def test_no_breath_without_recurrent_excitation_or_premotor_cells():
     for lesion in ("brainstem.all.prebotzinger", "brainstem.all.inspiratory"):
-        sim = load("experiments/breathing", seed=1, overrides=["timeline=[]"])
+        sim = load("experiments/breathing", seed=1)
         sim.silence(lesion)
         sim.run("2 s")
         joint, angle = int(sim.physics.model.joint("breath").qposadr[0]), []
