@@ -44,7 +44,7 @@ def test_the_newborn_breathes_irregularly_and_its_belly_rises(seed):
     sim = load("experiments/breathing", seed=seed)
     joint = int(sim.physics.model.joint("breath").qposadr[0])
     angle = []
-    sim.run("32 s", on_tick=lambda sim: angle.append(sim.physics.data.qpos[joint]))
+    sim.run("26 s", on_tick=lambda sim: angle.append(sim.physics.data.qpos[joint]))
     breaths = onsets(sim, "brainstem.all.prebotzinger", 2000)
     interval = np.diff(breaths) / 1000
     assert 30 <= 60 / interval.mean() <= 60
