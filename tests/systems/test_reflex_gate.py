@@ -105,7 +105,9 @@ def test_the_pallidum_closes_the_stepping_arc_and_its_silence_opens_it(brainstem
         neurons = sim.network.neurons("spinal_cpg.*.rg_*").size
         rate[name] = sim.spike_count("spinal_cpg.*.rg_*", first, sim.tick) / neurons / 2.0
         gain[name] = gain_of(sim, "stepping")
-        assert sim.spike_count("brainstem.*.locomotor", first, sim.tick) > 200, "the midbrain asks for steps all the same"
+        assert sim.spike_count("brainstem.*.locomotor", first, sim.tick) > 200, (
+            "the midbrain asks for steps all the same"
+        )
     assert gain["excited"] < 0.1 and 0.7 < gain["sham"] < 1.3 and gain["silenced"] > 1.4
     assert rate["excited"] < 0.5 * rate["sham"] < rate["sham"] < rate["silenced"]
 
@@ -133,6 +135,18 @@ def test_a_startle_holds_stepping_up_for_300_ms(brainstem, seed, sound, silence,
     assert after > 0.6 * before, "and lets go"
 
 
+def test_every_arc_of_the_newborn_names_what_is_there():
+    sim = load("newborn")
+    names = {p.name for p in sim.network.projections if p.count}
+    reflexes = sim.network.reflexes
+    assert {"startle", "stepping", "orienting", "palmar_grasp", "stretch"} <= {r.name for r in reflexes}
+    for reflex in reflexes:
+        for selector in (reflex.spec.afferent, reflex.spec.through, reflex.spec.motor):
+            assert sim.network.select(selector), reflex.name
+        assert set(reflex.gates) <= names, reflex.name
+        assert (reflex.row >= 0) == bool(reflex.spec.gated)
+
+
 def test_a_gate_without_gated_cells_is_one_line(tmp_path):
     from systems.spawn.network import CIRCUITS, load_circuit
 
@@ -142,6 +156,8 @@ def test_a_gate_without_gated_cells_is_one_line(tmp_path):
     path.write_text(text.replace("\ncells:", "\n" + wrong, 1))
     with pytest.raises(UserError, match="expected gate and gated together"):
         load_circuit(str(path))
-    path.write_text(text.replace("\ncells:", "\n" + wrong.replace("drive_flexor", "nothing, gated: [{by: x.y, slope: 1}]"), 1))
+    path.write_text(
+        text.replace("\ncells:", "\n" + wrong.replace("drive_flexor", "nothing, gated: [{by: x.y, slope: 1}]"), 1)
+    )
     with pytest.raises(UserError, match="expected a named projection of this file"):
         load_circuit(str(path))
