@@ -14,7 +14,7 @@ from systems.simulation import load
 
 @pytest.fixture
 def world():
-    """Arc 0 is gated by cells 0..3 and by cells 4..5 and holds groups 1 and 2; arc 1 by cells 4..5, and holds group 2."""
+    """Arc 0 is gated by cells 0..3 and by cells 4..5, and has groups 1 and 2; arc 1 by cells 4..5, and has group 2."""
     world = World(0)
     world.set_array(Spikes.fired, np.zeros(6, np.uint8))
     world.set_array(Gains.value, np.ones(4, np.float32))
