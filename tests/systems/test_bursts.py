@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from systems.bursts import burst_onsets, spectral_peak
+from systems.probes import Probes
 from systems.simulation import load
 
 RNG = np.random.default_rng(1)
@@ -62,3 +63,20 @@ def test_no_breath_without_recurrent_excitation_or_premotor_cells():
         joint, angle = int(sim.physics.model.joint("breath").qposadr[0]), []
         sim.run("8 s", on_tick=lambda sim, j=joint, a=angle: a.append(sim.physics.data.qpos[j]))
         assert np.ptp(np.degrees(angle)) < 1.5
+
+
+def test_the_newborn_moves_all_over_without_a_rhythm_and_not_without_premotor_cells():
+    values = {}
+    for lesion in ("", "spinal_segments.*.propriospinal"):
+        sim = load("experiments/general_movements", seed=2, overrides=["duration=30 s"])
+        if lesion:
+            sim.silence(lesion)
+        probes = Probes(sim)
+        sim.run("30 s")
+        values[lesion] = probes.values()
+    whole, cut = values.values()
+    assert whole["joints"] >= 8
+    for part in ("arms", "elbows", "hips", "knees"):
+        assert whole[f"{part}_peak"] < 0.5, part
+    assert whole["together"] > 0.1, "limbs move together in a bout"
+    assert cut["joints"] < whole["joints"] and cut["knee"] < 0.7 * whole["knee"]
