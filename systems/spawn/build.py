@@ -105,7 +105,7 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
     parameters = net.parameters_of(
         [*circuits, *absent], brain.profile, brain.parameters, lambda m, k: source.error(m, "brain", "parameters", k)
     )
-    network = net.Network(parameters=parameters, circuits=circuits)
+    network = net.Network(parameters=parameters, circuits=circuits, profile=brain.profile)
     if any(cell.per == "region" for c in (*circuits, *absent) for cell in c.cells.values()):
         network.connectome = load_connectome(brain.connectome, source.path.parent)
         if brain.null is not None:

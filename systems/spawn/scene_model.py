@@ -75,6 +75,10 @@ Measure = Literal[
     "joint_range",
     "muscle_activation",
     "posture_height",
+    "burst_rate",
+    "burst_cv",
+    "joints_moved",
+    "spectral_peak",
     "upright_time",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
@@ -91,12 +95,18 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "joint_range": "angle",
     "muscle_activation": "fraction",
     "posture_height": "length",
+    "burst_rate": "rate",
+    "burst_cv": None,
+    "joints_moved": None,
+    "spectral_peak": None,
     "upright_time": "time",
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
+    "burst_rate", "burst_cv",
 )  # fmt: skip
-BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "upright_time")
+BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
+                 "upright_time")  # fmt: skip
 
 
 class _NumberOrText:
@@ -596,7 +606,7 @@ class Probe(Part):
     bin: positive(Time) | None = None
     """For correlation: width of the bins. For peak_hz: width of the window that slides; 20 ms if left out."""
     threshold: NumberOrText | None = None
-    """For latency: what must be passed, a number or a quantity."""
+    """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg."""
     repeat: Repeat | None = None
     """Measure from `from` to `to` several times; the value is the mean of those windows that have one."""
 
@@ -607,7 +617,7 @@ class Probe(Part):
         for key, value, *measures in (
             ("with", self.with_, "correlation", "phase_vector"),
             ("bin", self.bin, "correlation", "peak_hz"),
-            ("threshold", self.threshold, "latency"),
+            ("threshold", self.threshold, "latency", "joints_moved"),
         ):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"
