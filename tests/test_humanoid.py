@@ -1,7 +1,8 @@
 """The humanoid under cord and brainstem inside gymnasium's Humanoid-v5: what it reaches, and what it does not.
 
-Seeds 1001 to 1020: 110 steps (zero torque 40, own mean torque 71, shuffled 59, the next seed's torque in order 99,
-without vestibular nuclei 77, without posture cells 35, without spindles 107).
+Seeds 1001 to 1020: 108.5 steps (zero torque 40, own mean torque 65, shuffled 56, the next seed's torque in order 101,
+without vestibular nuclei 92, without posture cells 36). Gains were found on an earlier form of the tilt cells; with it
+it stood 110 (the next seed's torque 99, p 1e-4; without vestibular nuclei 77).
 """
 
 import numpy as np
@@ -17,17 +18,23 @@ pytestmark = pytest.mark.slow
 def survived():
     arms = {"function": {}, "vestibular": {"silence": ["brainstem.*.vestibular*"]}}
     arms |= {kind: {"replay": kind} for kind in REPLAYS}
-    return judge(CORD, list(range(FIRST_SEED, FIRST_SEED + 10)), arms)
+    return judge(CORD, list(range(FIRST_SEED, FIRST_SEED + 20)), arms)
 
 
-@pytest.mark.parametrize("control", ["vestibular", *REPLAYS])
+SWAPPED = pytest.param(
+    "swapped", marks=pytest.mark.xfail(strict=True, reason="7 steps more than the next seed's torque, p 0.2")
+)
+
+
+@pytest.mark.parametrize("control", ["vestibular", "zero", "constant", "shuffled", SWAPPED])
 def test_it_stands_longer_than_its_controls(survived, control):
-    """Sign-flip permutation of paired differences, exact over ten seeds."""
+    """Sign-flip permutation of paired differences, 32,768 drawn patterns, two-sided."""
     difference = np.subtract(survived["function"], survived[control])
-    signs = 1 - 2 * (np.arange(2**10)[:, None] >> np.arange(10) & 1)
-    assert difference.mean() > 0 and np.mean((signs * difference).mean(axis=1) >= difference.mean()) < 0.05
+    signs = np.random.default_rng(0).choice([-1, 1], (32_768, difference.size))
+    p = np.mean(np.abs((signs * difference).mean(axis=1)) >= abs(difference.mean()) - 1e-12)
+    assert difference.mean() > 0 and p < 0.05
 
 
-@pytest.mark.xfail(strict=True, reason="stands 110 of the issue's 120 control steps")
+@pytest.mark.xfail(strict=True, reason="stands 108 of the issue's 120 control steps")
 def test_it_stands_120_control_steps(survived):
     assert np.mean(survived["function"]) >= 120
