@@ -21,6 +21,7 @@ FORMAT = 1
 
 def state_arrays(runner: Runner) -> dict[str, np.ndarray]:
     """Name -> array of all written columns, each storage once."""
+    runner.catch_up(everything=True)
     world, found, seen = runner.world, {}, set()
     for phase in runner.phases:
         for system in phase.systems:
@@ -127,6 +128,7 @@ def load(runner: Runner, path: str | os.PathLike) -> None:
     for array, value in columns:
         array[...] = value
     world.tick = int(saved["tick"])
+    runner.push()
 
 
 def dump_scene(scene: dict) -> str:

@@ -27,6 +27,7 @@ class System:
     optional_reads: tuple[Column, ...]
     optional_writes: tuple[Column, ...]
     objects: tuple[type, ...]
+    watches: bool = False  # may look at every column, whatever it declares: a probe
 
     @property
     def name(self) -> str:
@@ -54,12 +55,7 @@ class System:
 
     def bind_table(self, world: World, table: Table | None) -> Call:
         def find(column: Column, writable: bool) -> np.ndarray | None:
-            if issubclass(column.owner, Resource):
-                array = world.arrays.get(column)
-            elif table is not None and column.owner in table:
-                array = table[column]
-            else:
-                array = None
+            array = array_of(world, table, column)
             if array is not None and world.strict and not writable:
                 array = array.view()
                 array.flags.writeable = False
@@ -71,6 +67,13 @@ class System:
         function = self.function.form(world.threads) if isinstance(self.function, Kernel) else self.function
         row_count = table.row_count if table is not None else 0
         return Call(self, table, function, (row_count, *read_only, *writable, *objects))
+
+
+def array_of(world: World, table: Table | None, column: Column) -> np.ndarray | None:
+    """Storage of a column as a system on this table sees it; None if it is absent."""
+    if issubclass(column.owner, Resource):
+        return world.arrays.get(column)
+    return table[column] if table is not None and column.owner in table else None
 
 
 @dataclass
@@ -95,12 +98,13 @@ def system(
     optional_reads: Iterable[Column] = (),
     optional_writes: Iterable[Column] = (),
     objects: Iterable[type] = (),
+    watches: bool = False,
 ):
-    """Declare the decorated function or kernel as a system."""
+    """Declare the decorated function or kernel as a system. A plain function may return False: nothing was written."""
 
     def decorate(function: Callable | Kernel) -> System:
         return System(
-            function, tuple(reads), tuple(writes), tuple(optional_reads), tuple(optional_writes), tuple(objects)
+            function, tuple(reads), tuple(writes), tuple(optional_reads), tuple(optional_writes), tuple(objects), watches
         )
 
     return decorate

@@ -134,7 +134,7 @@ def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, h
     """Start and end actions due at this tick; sums are rebuilt from what is in force, so nothing drifts."""
     now = int(tick[0])
     if now < plan.due:
-        return
+        return False
     ended = [a for a in plan.active if a.end == now]
     plan.active = [a for a in plan.active if a.end != now]
     begun = []
@@ -180,6 +180,7 @@ def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, h
             if a.verb == "push":
                 unit = np.asarray(a.direction) / np.linalg.norm(a.direction)
                 wrench[targets.part(a.of), :3] += a.value * unit
+    return True
 
 
 def actions_of(event, targets: Targets, tick_ms: float = 1.0) -> list[Action]:
