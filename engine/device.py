@@ -2,8 +2,8 @@
 
 The device holds a copy of every column its kernels touch. What a plain system reads is brought back before it runs and
 what it writes is sent after it; nothing else moves. The kernels between two plain systems are captured once and
-launched as one graph. A plain system that ends the tick (the physics) is put off until the device, or anyone else, needs
-what it writes: meanwhile the device works on.
+launched as one graph. A plain system that ends the tick (the physics) is put off until the device, or anyone else,
+needs what it writes: meanwhile the device works on.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class DeviceRunner(Runner):
                 if (twin := twin_of(call.system)) is None:
                     continue
                 self.device.prepare(twin)
-                for column, array in columns_of(world, call, reads=True, writes=True):
+                for _, array in columns_of(world, call, reads=True, writes=True):
                     self.mirror.place(array)
                     touched.add(region_of(array))
                 for column, array in columns_of(world, call, writes=True):

@@ -103,8 +103,7 @@ def system(
     """Declare the decorated function or kernel as a system. A plain function may return False: nothing was written."""
 
     def decorate(function: Callable | Kernel) -> System:
-        return System(
-            function, tuple(reads), tuple(writes), tuple(optional_reads), tuple(optional_writes), tuple(objects), watches
-        )
+        columns = (tuple(of) for of in (reads, writes, optional_reads, optional_writes))
+        return System(function, *columns, tuple(objects), watches)
 
     return decorate

@@ -117,9 +117,9 @@ def shipped() -> list[Twin]:
     return [read(path.stem) for path in sorted(FOLDER.glob("*.cu"))]
 
 
-def disagreements(system: System, names: list[str]) -> list[str]:
+def disagreements(system: System, names: list[str], twin: Twin) -> list[str]:
     """Where the twin differs from the declaration or from the Python signature `names`."""
-    twin, found = twin_of(system), []
+    found = []
     columns = [(c, True) for c in (*system.reads, *system.optional_reads)]
     columns += [(c, False) for c in (*system.writes, *system.optional_writes)]
     for stage in twin.stages:

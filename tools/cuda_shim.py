@@ -68,11 +68,11 @@ def library() -> ctypes.CDLL:
 class Shape(ctypes.Structure):
     """Of a grid: blocks, threads of each, and whether they run from the last to the first."""
 
-    _fields_ = [("blocks", ctypes.c_int), ("threads", ctypes.c_int), ("backwards", ctypes.c_int)]  # noqa: RUF012
+    _fields_ = [("blocks", ctypes.c_int), ("threads", ctypes.c_int), ("backwards", ctypes.c_int)]
 
 
-def launcher(stage: Stage, values: list, addresses: list[int | None], *, blocks: int = BLOCKS, threads: int | None = None,
-             backwards: bool = False):  # fmt: skip
+def launcher(stage: Stage, values: list, addresses: list[int | None], *, blocks: int = BLOCKS,
+             threads: int | None = None, backwards: bool = False):  # fmt: skip
     """A function that runs the kernel; `addresses` are where its columns lie, `values` its numbers."""
     call = getattr(library(), f"run_{stage.name}")
     call.restype = None
