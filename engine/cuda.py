@@ -36,7 +36,7 @@ class Cuda(Device):
 
     def __init__(self):
         if reason := missing():
-            raise UserError(f"--device cuda: CUDA is not available here: {reason}; use --device cpu")
+            raise UserError(f"CUDA: {reason}")
         import cupy
 
         self._cupy, self._runtime = cupy, cupy.cuda.runtime
