@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.device import Device
+from engine.device import Device, Launch
 from engine.errors import UserError
-from engine.twin import Stage, Twin
+from engine.twin import Twin
 
 OPTIONS = ("--fmad=false", "--std=c++17")  # no multiply-add with one rounding: the CPU has two
 TO_DEVICE, TO_HOST = 1, 2  # cudaMemcpyKind
@@ -30,7 +30,7 @@ def missing() -> str | None:
 
 
 class Cuda(Device):
-    """One GPU with one stream: everything is done in the order asked for."""
+    """One GPU with one stream: everything is done in the order asked for, but for launches that go together."""
 
     name = "cuda"
 
@@ -41,6 +41,7 @@ class Cuda(Device):
 
         self._cupy, self._runtime = cupy, cupy.cuda.runtime
         self._stream = cupy.cuda.Stream(non_blocking=True)
+        self._branches: list = []
         self._functions: dict[str, Callable] = {}
 
     def prepare(self, twin: Twin) -> None:
@@ -75,22 +76,37 @@ class Cuda(Device):
     def begin(self) -> None:
         self._stream.begin_capture()
 
-    def launch(self, stage: Stage, values: list, addresses: list[int | None]) -> None:
+    def launch(self, together: list[Launch]) -> None:
+        """Each on a stream of its own, forked from the first and joined to it: branches of the captured graph."""
+        while len(self._branches) < len(together) - 1:
+            self._branches.append(self._cupy.cuda.Stream(non_blocking=True))
+        branches = self._branches[: len(together) - 1]
+        if branches:
+            fork = self.mark()
+            for branch in branches:
+                branch.wait_event(fork)
+        for stream, one in zip((self._stream, *branches), together, strict=True):
+            with stream:
+                self._launch(one)
+        for branch in branches:
+            self._stream.wait_event(self.mark(branch))
+
+    def _launch(self, one: Launch) -> None:
+        stage = one.stage
         arguments = tuple(
             np.uint64(address or 0) if p.pointer else np.int32(value)
-            for p, value, address in zip(stage.parameters, values, addresses, strict=True)
+            for p, value, address in zip(stage.parameters, one.values, one.addresses, strict=True)
         )
-        blocks = 1 if stage.barriers else -(-stage.count(values) // stage.block)
-        with self._stream:
-            self._functions[stage.name]((blocks,), (stage.block,), arguments)
+        blocks = 1 if stage.barriers else -(-stage.count(one.values) // stage.block)
+        self._functions[stage.name]((blocks,), (stage.block,), arguments)
 
     def end(self) -> Callable[[], None]:
         graph = self._stream.end_capture()
         return lambda: graph.launch(self._stream)
 
-    def mark(self):
+    def mark(self, stream=None):
         event = self._cupy.cuda.Event(disable_timing=True)
-        event.record(self._stream)
+        event.record(stream or self._stream)
         return event
 
     def wait(self, mark=None) -> None:

@@ -2,8 +2,8 @@
 
 The device holds a copy of every column its kernels touch. What a plain system reads is brought back before it runs and
 what it writes is sent after it; nothing else moves. The kernels between two plain systems are captured once and
-launched as one graph. A plain system that ends the tick (the physics) is put off until the device, or anyone else,
-needs what it writes: meanwhile the device works on.
+launched as one graph, in which those that do not touch what another writes stand side by side. A plain system that ends
+the tick (the physics) is put off until the device, or anyone else, needs what it writes: meanwhile the device works on.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Device:
         """Launches from here on are captured, not run."""
         raise NotImplementedError
 
-    def launch(self, stage: Stage, values: list, addresses: list[int | None]) -> None:
+    def launch(self, together: list[Launch]) -> None:
+        """Kernels that may run in any order, or at once, after all that was launched before."""
         raise NotImplementedError
 
     def end(self) -> Callable[[], None]:
@@ -64,6 +65,15 @@ class Device:
     def wait(self, mark=None) -> None:
         """Until the mark, or all work, is done."""
         raise NotImplementedError
+
+
+@dataclass
+class Launch:
+    """One kernel with its arguments: numbers and host arrays, and where those lie on the device."""
+
+    stage: Stage
+    values: list
+    addresses: list[int | None]
 
 
 @dataclass(frozen=True)
@@ -131,15 +141,6 @@ class Mirror:
 
 
 @dataclass
-class Launch:
-    """One kernel with its arguments."""
-
-    stage: Stage
-    values: list
-    addresses: list[int | None]
-
-
-@dataclass
 class Graph:
     """Kernels between two plain systems, in order."""
 
@@ -160,6 +161,12 @@ class Plain:
     leads: bool = True  # nothing of the device runs before it in the tick
     deferred: bool = False
     staged: dict[int, np.ndarray] = field(default_factory=dict)  # place among `read` -> where it is brought to
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether it can run later on copies of what it reads: it looks at nothing else, and adds to nothing."""
+        changed = any(array is p for array in self.written for p in self.pulled)
+        return bool(self.pulled) and not changed and not self.call.system.watches
 
 
 class DeviceRunner(Runner):
@@ -237,11 +244,11 @@ class DeviceRunner(Runner):
             graphs[-1].launches.append(self._launch(clock, [0, self.world.arrays[Now.tick]]))
         for graph in graphs:
             self.device.begin()
-            for launch in graph.launches:
-                self.device.launch(launch.stage, launch.values, launch.addresses)
+            for together in side_by_side([(x.stage, x.values) for x in graph.launches]):
+                self.device.launch([graph.launches[k] for k in together])
             graph.run = self.device.end()
         last = items[-1] if items else None
-        if isinstance(last, Plain) and not last.leads and last.pulled and not last.call.system.watches:
+        if isinstance(last, Plain) and not last.leads and last.may_wait:
             last.deferred = True
             for place, array in enumerate(last.read):
                 if array is not None and any(array is p for p in last.pulled):
@@ -351,3 +358,21 @@ def columns_of(world, call: Call, reads: bool = False, writes: bool = False) -> 
         chosen += (*system.writes, *system.optional_writes)
     found = ((column, array_of(world, call.table, column)) for column in chosen)
     return [(column, array) for column, array in found if array is not None]
+
+
+def side_by_side(launches: list[tuple[Stage, list]]) -> list[list[int]]:
+    """Numbers of launches (kernel, arguments) in groups: each stands after all that it must not overtake.
+
+    One must wait for another, earlier in order, if either writes what the other touches.
+    """
+    levels, known = [], []
+    for stage, values in launches:
+        read, written = ({region_of(a) for a in arrays} for arrays in stage.touched(values))
+        level = 0
+        for before, (its_read, its_written) in zip(levels, known, strict=True):
+            if level <= before and (any(r.meets(its_written) for r in read | written)
+                                    or any(r.meets(its_read) for r in written)):  # fmt: skip
+                level = before + 1
+        levels.append(level)
+        known.append((read, written))
+    return [[k for k, at in enumerate(levels) if at == level] for level in range(max(levels, default=-1) + 1)]

@@ -54,6 +54,15 @@ class Stage:
     block: int
     threads: str
     barriers: bool
+    used: frozenset[str]  # arguments it looks at; the others it only takes
+
+    def touched(self, values: list) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """(arrays it reads, arrays it writes), of what it is called with."""
+        kinds = ([], [])
+        for p, value in zip(self.parameters, values, strict=True):
+            if p.pointer and value is not None and p.name in self.used:
+                kinds[0 if p.const else 1].append(value)
+        return kinds
 
     def values(self, columns: tuple) -> list[int | np.ndarray | None]:
         """What to call it with, from (n, array or None ...): the lengths are looked up by name."""
@@ -100,12 +109,15 @@ def read(name: str, folder: Path = FOLDER) -> Twin | None:
     if len(found) != source.count("__global__"):
         raise ValueError(f"{path.name}: a kernel without its line of threads")
     ends = [*(m.start() for m in found[1:]), len(source)]
-    stages = tuple(
-        Stage(m["name"], tuple(parameter(p) for p in m["parameters"].split(",")), int(m["block"]), m["threads"].strip(),
-              "__syncthreads" in source[m.end() : end])
-        for m, end in zip(found, ends, strict=True)
-    )  # fmt: skip
-    return Twin(name, source, stages)
+    stages = []
+    for m, end in zip(found, ends, strict=True):
+        parameters = tuple(parameter(p) for p in m["parameters"].split(","))
+        code = re.sub(r"//[^\n]*", "", source[m.end() : end])
+        used = frozenset(re.findall(r"\w+", code)) & {p.name for p in parameters}
+        stages.append(
+            Stage(m["name"], parameters, int(m["block"]), m["threads"].strip(), "__syncthreads" in code, used)
+        )
+    return Twin(name, source, tuple(stages))
 
 
 def twin_of(system: System) -> Twin | None:

@@ -76,7 +76,7 @@ def device_of(text: str) -> str:
 
     reason = missing()
     if text == "cuda" and reason:
-        raise UserError(f"--device cuda: {reason}; use --device cpu")
+        raise UserError(f"--device cuda: there is no CUDA device here: {reason}; use --device cpu")
     return "cpu" if reason else "cuda"
 
 

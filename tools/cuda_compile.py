@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.cuda import OPTIONS
 from engine.errors import UserError
 from engine.twin import Twin
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_120")
-OPTIONS = ("--fmad=false", "--std=c++17")  # no multiply-add with one rounding: the CPU has two
 USED = re.compile(
     r"Compiling entry function '(?P<name>\w+)'.*?(?P<stack>\d+) bytes stack frame, (?P<stores>\d+) bytes spill stores, "
     r"(?P<loads>\d+) bytes spill loads.*?Used (?P<registers>\d+) registers(?P<rest>[^\n]*)",
@@ -52,17 +52,20 @@ def version() -> str:
 
 
 def compile_source(name: str, source: str, architecture: str) -> tuple[bytes, str]:
-    """(cubin, log) of a source; UserError with the compiler's words if it does not compile."""
+    """(machine code, or PTX for `compute_..`; log) of a source; UserError with the compiler's words if it fails."""
     library, made = nvrtc(), ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(made), source.encode(), f"{name}.cu".encode(), 0, None, None)
     try:
-        options = [*OPTIONS, f"--gpu-architecture={architecture}", "--ptxas-options=-v"]
+        machine = architecture.startswith("sm_")
+        options = [*OPTIONS, f"--gpu-architecture={architecture}", *(["--ptxas-options=-v"] if machine else [])]
         failed = library.nvrtcCompileProgram(made, len(options), (ctypes.c_char_p * len(options))(
             *(o.encode() for o in options)))  # fmt: skip
         log = _text(library.nvrtcGetProgramLogSize, library.nvrtcGetProgramLog, made).rstrip(b"\0").decode()
         if failed:
             raise UserError(f"{name}.cu: {architecture}: {log.strip() or f'NVRTC error {failed}'}")
-        return _text(library.nvrtcGetCUBINSize, library.nvrtcGetCUBIN, made), log
+        if machine:
+            return _text(library.nvrtcGetCUBINSize, library.nvrtcGetCUBIN, made), log
+        return _text(library.nvrtcGetPTXSize, library.nvrtcGetPTX, made), log
     finally:
         library.nvrtcDestroyProgram(ctypes.byref(made))
 

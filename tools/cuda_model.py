@@ -6,7 +6,10 @@ python -m tools.cuda_model newborn --out docs/cuda.md
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
+import textwrap
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from engine import twin as twins
+from engine.device import side_by_side
 from engine.errors import UserError
+from engine.schedule import Now
 from engine.system import array_of
 from tools import common, cuda_compile
 
 RUN_MS = 1000
+PHYSICS_STEPS = 300
 LAUNCH_US = (2.0, 4.0)  # least time of a kernel inside a graph: start, memory latency, end
 GPUS = {"H100": 3350e9, "laptop GPU": 256e9}  # bytes/s at peak
 REACHED = 0.7  # of peak bandwidth
@@ -31,19 +37,23 @@ WRITTEN_ONLY = {"sum_drive": ("drive",), "low_threshold_burst": ("drive",), "lif
 
 @dataclass
 class Row:
-    """One launch of a tick: how often, what it moves, how many threads have work."""
+    """One launch of a tick: what runs, how often, and what it moves."""
 
     phase: str
     system: str
     table: str
-    kernel: str
+    stage: twins.Stage
+    values: list
     every: int  # ticks
     bytes: float
-    threads: int
-    block: int
+
+    @property
+    def threads(self) -> int:
+        """Threads that there is work for."""
+        return self.stage.count(self.values)
 
 
-def load_of(sim, table, columns: dict, fired: np.ndarray) -> dict[str, float]:
+def load_of(columns: dict, fired: np.ndarray) -> dict[str, float]:
     """Spikes and synaptic events of a tick, from the spikes that each neuron fired per tick, shape [neurons]."""
     found = {"spikes": float(fired.sum()), "sent": 0.0, "heard": 0.0}
     start = columns.get("start", columns.get("outgoing"))
@@ -51,7 +61,11 @@ def load_of(sim, table, columns: dict, fired: np.ndarray) -> dict[str, float]:
         found["sent"] = float((fired * (start[:, -1] - start[:, 0])).sum())
     if "incoming" in columns:
         _, _, first, count = columns["span"]
-        found["heard"] = float((fired[first : first + count] * np.diff(columns["incoming"])).sum())
+        fan_in = np.diff(columns["incoming"])
+        if "teachers" in columns:  # heard by the pupils of a teacher that fires
+            first, count = columns["teachers"]
+            fan_in = np.diff(columns["taught"]) * fan_in.mean()
+        found["heard"] = float((fired[first : first + count] * fan_in).sum())
     return found
 
 
@@ -106,19 +120,28 @@ def launches(sim) -> list[Row]:
             arrays = [array_of(sim.world, call.table, c) for c in declared]
             columns = {p.name: a for p, a in zip(stage.parameters[1:], arrays, strict=False) if a is not None}
             n = call.args[0]
-            threads = stage.count(stage.values((n, *arrays)))
+            size = moved(stage, n, columns, load_of(columns, fired))
             table = call.table.name if call.table is not None else "(world)"
-            rows.append(Row(phase.name, system.name, table, stage.name, periods[phase.every],
-                            moved(stage, n, columns, load_of(sim, table, columns, fired)), threads, stage.block))  # fmt: skip
+            values = stage.values((n, *arrays))
+            rows.append(Row(phase.name, system.name, table, stage, values, periods[phase.every], size))
     if rows:
         clock = twins.read(twins.CLOCK).stages[0]
-        rows.append(Row("", twins.CLOCK, "(world)", clock.name, 1, 16.0, 1, clock.block))
+        rows.append(Row("", twins.CLOCK, "(world)", clock, [0, sim.world[Now.tick]], 1, 16.0))
     return rows
 
 
+def groups(rows: list[Row]) -> list[list[Row]]:
+    """Launches that run side by side, in order."""
+    return [[rows[k] for k in group] for group in side_by_side([(r.stage, r.values) for r in rows])]
+
+
 def device_us(rows: list[Row], bandwidth: float, launch_us: float, scale: float = 1.0) -> float:
-    """Predicted time of a tick's kernels, one after the other: each starts, then moves its bytes."""
-    return sum((launch_us + 1e6 * scale * r.bytes / (REACHED * bandwidth)) / r.every for r in rows)
+    """Predicted mean time of a tick's kernels: launches side by side start together and share the bandwidth."""
+    step, total = max(r.every for r in rows), 0.0
+    for tick in range(step):
+        for group in groups([r for r in rows if tick % r.every == 0]):
+            total += launch_us + 1e6 * scale * sum(r.bytes for r in group) / (REACHED * bandwidth)
+    return total / step
 
 
 def tick_us(device: float, physics: float, step: int) -> float:
@@ -129,16 +152,17 @@ def tick_us(device: float, physics: float, step: int) -> float:
 
 
 def physics_us(sim) -> tuple[float, int]:
-    """(us per tick, ticks of a body step) of the physics as measured here; (0, 1) without a body."""
-    for _, call in sim.runner.calls():
-        if call.system.name == "physics_step" and call.count:
-            return call.wall_ns / 1e3 / call.count / sim.body.step_ms, sim.body.step_ms
-    return 0.0, 1
+    """(processor us per tick, ticks of a body step) of the physics here, which goes on alone; (0, 1) without a body."""
+    if sim.physics is None:
+        return 0.0, 1
+    started = time.thread_time()
+    for _ in range(PHYSICS_STEPS):
+        sim.physics.step()
+    return (time.thread_time() - started) * 1e6 / PHYSICS_STEPS / sim.body.step_ms, sim.body.step_ms
 
 
-def predictions(sim, rows: list[Row]) -> list[tuple[str, float, float, float, float, float]]:
+def predictions(rows: list[Row], physics: float, step: int) -> list[tuple[str, float, float, float, float, float]]:
     """(GPU, times the size, device us low, high, tick us low, high); bytes grow with the size, launches do not."""
-    physics, step = physics_us(sim)
     found = []
     for name, bandwidth in GPUS.items():
         for scale in SCALES:
@@ -147,6 +171,7 @@ def predictions(sim, rows: list[Row]) -> list[tuple[str, float, float, float, fl
     return found
 
 
+@functools.cache
 def compiled() -> dict[str, list[cuda_compile.Compiled]]:
     """Kernel -> what NVRTC says for every architecture; empty where it is not installed."""
     try:
@@ -161,10 +186,12 @@ def compiled() -> dict[str, list[cuda_compile.Compiled]]:
     return dict(found)
 
 
-def measured(scene: str, seed: int | None = None):
-    """The scene after a second on the CPU, timed by system."""
-    options = argparse.Namespace(scene=scene, set=[], seed=seed, threads=1, strict=True, duration=None, device="cpu")
-    sim, _ = common.open_simulation(options, timed=True)
+def measured(scene: str, seed: int | None = None, changes=()):
+    """The scene after a second on the CPU."""
+    options = argparse.Namespace(
+        scene=scene, set=list(changes), seed=seed, threads=1, strict=True, duration=None, device="cpu"
+    )
+    sim, _ = common.open_simulation(options)
     common.compile_kernels(sim, True)
     sim.run(RUN_MS)
     return sim
@@ -176,7 +203,8 @@ PAGE = """# The tick on a GPU
 
 `encephagen run SCENE --device cuda` keeps all neural state on the GPU: each kernel of the CPU has a twin in
 `shaders/cuda/`, and the kernels between two systems that stay on the CPU (the timeline before them, the physics and the
-records after them) are captured once and launched as one CUDA graph. Nothing is copied inside a tick. After it:
+records after them) are captured once and launched as one CUDA graph, in which kernels that do not touch each other's
+columns stand side by side. Nothing is copied inside a tick. After it:
 
 - **control down, sensors up**: the control of the muscles is copied to pinned memory; the physics is put off until the
   next `sense` needs the sensors, and runs while the GPU computes the ticks of the same body step.
@@ -184,27 +212,29 @@ records after them) are captured once and launched as one CUDA graph. Nothing is
   returns.
 - **stimuli and lesions**: sent in ticks in which the timeline changes something.
 
-`--device auto` takes a GPU if CuPy finds one, else the CPU. `encephagen schedule --device cuda` lists the kernels.
+`--device auto` takes a GPU if CuPy finds one (`pip install -e ".[cuda]"`), else the CPU. `encephagen schedule --device
+cuda` lists the kernels.
 
-**Not one of these numbers was measured on a GPU: no machine of this project has one.** What is tested without one: every
-kernel compiles for {architectures}; run on the host through `shaders/cuda/host_shim.h`, every kernel gives the bits of
-its numba twin on random inputs, and the whole newborn, driven by the same runner, gives the same spikes and the same
-state after 1,000 ticks (`tests/test_parity.py`). The copies and launches of CuPy itself (`engine/cuda.py`) are untested.
+**No number on this page was measured on a GPU: no machine of this project has one.** What is tested without one: every
+kernel compiles for {architectures}; run on the host through `shaders/cuda/host_shim.h`, every kernel gives
+the bits of its numba twin on random inputs, and the whole newborn, driven by the same runner, has the same spikes and
+the same state after 1,000 ticks (`tests/test_parity.py`). The calls of CuPy itself (`engine/cuda.py`) are untested.
 
 This page is made by `python -m tools.cuda_model {scene} --out docs/cuda.md`.
 
 ## Kernels
 
-Registers of a thread{spills}, by NVRTC {version} for {architectures}.
+Registers of a thread{spills}, by NVRTC {version}.
 
-| kernel | threads per block | {heads} | shared memory |
+| kernel | threads per block | {heads} | shared memory, bytes |
 |---|---|{rules}---|
 {kernels}
 
 ## What a tick moves
 
-Counted from the tables of `{scene}` ({neurons:,} neurons, {synapses:,} synapses) and the {spikes:.0f} spikes a tick of a
-second of it. Columns are counted once per read and once per write; a scattered access counts as a sector of {sector} bytes.
+Counted from the tables of `{scene}` ({neurons:,} neurons, {synapses:,} synapses) and the {spikes:.0f} spikes a tick of
+a second of it. Columns are counted once per read and once per write; a scattered access counts as a sector of {sector}
+bytes. "Threads" have work, all launches of a tick together.
 
 | kernel | launches per tick | threads | kB per launch | kB per tick |
 |---|---|---|---|---|
@@ -213,15 +243,14 @@ second of it. Columns are counted once per read and once per write; a scattered 
 
 ## Predicted time of a tick
 
-Prediction, not measurement: every launch costs {low:g} to {high:g} us inside a graph (launches run one after the
-other), and bytes move at {reached:.0%} of peak bandwidth. {physics}"Size" multiplies neurons and synapses: bytes grow with
-it, launches do not.
+{prediction}
 
 | GPU | size | kernels, us | tick, us | times real time |
 |---|---|---|---|---|
 {times}
 
-So at the newborn's size the GPU waits for launches, not for memory; it pays from about ten times that size on.
+At the newborn's size a GPU waits for launches, and the brain for its body; memory counts from about ten times that
+size on. It is the larger brains that a GPU would pay for.
 """
 
 
@@ -234,35 +263,43 @@ def page(sim, scene: str) -> str:
     for twin in twins.shipped():
         for stage in twin.stages:
             one = about[stage.name]
-            kernels.append(f"| `{stage.name}` | {stage.block} | {' | '.join(str(c.registers) for c in one)} | "
-                           f"{one[0].shared or '-'} |")  # fmt: skip
-    spilled = sum(c.spilled for found in about.values() for c in found)
+            registers = " | ".join(str(c.registers) for c in one)
+            kernels.append(f"| `{stage.name}` | {stage.block} | {registers} | {one[0].shared or '-'} |")
     by_kernel: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        by_kernel[row.kernel].append(row)
+        by_kernel[row.stage.name].append(row)
     moving = []
     for name, found in by_kernel.items():
-        per_tick = sum(1 / r.every for r in found)
-        moving.append(f"| `{name}` | {per_tick:g} | {sum(r.threads for r in found):,} | "
-                      f"{sum(r.bytes for r in found) / len(found) / 1e3:.1f} | "
-                      f"{sum(r.bytes / r.every for r in found) / 1e3:.1f} |")  # fmt: skip
-    times = []
-    for name, scale, low, high, fast, slow in predictions(sim, rows):
-        alone = scale > 1  # a larger brain has no larger body
-        fast, slow = (low, high) if alone else (fast, slow)
-        times.append(f"| {name}, {GPUS[name] / 1e9:,.0f} GB/s | {scale} x{' (no body)' if alone else ''} | "
-                     f"{low:.0f} to {high:.0f} | {fast:.0f} to {slow:.0f} | {1e3 / slow:.1f} to {1e3 / fast:.1f} |")  # fmt: skip
+        each = sum(r.bytes for r in found) / len(found) / 1e3
+        whole = sum(r.bytes / r.every for r in found) / 1e3
+        threads = sum(r.threads for r in found)
+        moving.append(f"| `{name}` | {sum(1 / r.every for r in found):g} | {threads:,} | {each:.1f} | {whole:.1f} |")
     physics, step = physics_us(sim)
-    note = (f"The physics stays on the CPU ({physics:.0f} us a tick, measured here) and runs beside the kernels of "
-            f"{step - 1} of {step} ticks of a body step; {TRANSFER_US:g} us are added for the copies. ") if physics else ""  # fmt: skip
+    times = []
+    for name, scale, low, high, fast, slow in predictions(rows, physics, step):
+        if scale > 1:  # a larger brain has no larger body
+            fast, slow = low, high
+        body = ", no body" if scale > 1 and physics else ""
+        times.append(f"| {name}, {GPUS[name] / 1e9:,.0f} GB/s | {scale} x{body} | {low:.0f} to {high:.0f} | "
+                     f"{fast:.0f} to {slow:.0f} | {1e3 / slow:.1f} to {1e3 / fast:.1f} |")  # fmt: skip
+    depth, others = len(groups(rows)), len(groups([r for r in rows if r.every == 1]))
+    text = (f"**A prediction.** Launches that stand side by side start together: {depth} one after the other in a tick "
+            f"with a body step, {others} in the others. Each takes {LAUNCH_US[0]:g} to {LAUNCH_US[1]:g} us, and "
+            f"bytes move at {100 * REACHED:.0f} % of peak bandwidth. Size multiplies neurons and synapses: bytes grow "
+            "with it, launches do not.")  # fmt: skip
+    if physics:
+        text += (f" The physics stays on the CPU ({physics * step:.0f} us a body step on the machine that wrote this "
+                 f"page) and runs beside the kernels of {step - 1} of {step} ticks; {TRANSFER_US:g} us are added for "
+                 "the copies.")  # fmt: skip
+    spilled = sum(c.spilled for found in about.values() for c in found)
     return PAGE.format(
         scene=scene, architectures=", ".join(cuda_compile.ARCHITECTURES), version=cuda_compile.version(),
-        spills=", none spilled" if not spilled else f", {spilled} bytes spilled",
+        spills=f", {spilled} bytes spilled" if spilled else ", none spilled",
         heads=" | ".join(cuda_compile.ARCHITECTURES), rules="---|" * len(cuda_compile.ARCHITECTURES),
         kernels="\n".join(kernels), neurons=sim.network.neuron_count, synapses=sim.network.synapse_count,
         spikes=sim.spikes.total / sim.tick, sector=SECTOR, bytes="\n".join(moving),
-        count=sum(1 / r.every for r in rows), total=sum(r.bytes / r.every for r in rows) / 1e3, low=LAUNCH_US[0],
-        high=LAUNCH_US[1], reached=REACHED, physics=note, times="\n".join(times),
+        count=sum(1 / r.every for r in rows), total=sum(r.bytes / r.every for r in rows) / 1e3,
+        times="\n".join(times), prediction=textwrap.fill(text, 120),
     )  # fmt: skip
 
 

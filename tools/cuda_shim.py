@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.device import Device
+from engine.device import Device, Launch
 from engine.errors import UserError
 from engine.kernel import cache_dir
 from engine.twin import FOLDER, Stage, Twin, shipped
@@ -98,7 +98,6 @@ class Shim(Device):
         library()
 
     def allocate(self, size: int) -> np.ndarray:
-        """Memory on the device, in bytes."""
         return np.zeros(-(-size // 8) * 8, np.uint64).view(np.uint8)[:size] if size else np.zeros(0, np.uint8)
 
     def address(self, memory: np.ndarray) -> int:
@@ -114,9 +113,9 @@ class Shim(Device):
         host.reshape(-1).view(np.uint8)[:] = memory[offset : offset + host.nbytes]
         self.log["pulled"] += 1
 
-    def launch(self, stage: Stage, values: list, addresses: list[int | None]) -> None:
-        run = launcher(stage, values, addresses, backwards=self.backwards)
-        self._capturing.append(run)
+    def launch(self, together: list[Launch]) -> None:
+        for one in reversed(together) if self.backwards else together:
+            self._capturing.append(launcher(one.stage, one.values, one.addresses, backwards=self.backwards))
 
     def begin(self) -> None:
         self._capturing = []
