@@ -19,6 +19,7 @@ from engine.system import Call, array_of
 from engine.twin import CLOCK, Stage, Twin, read, twin_of
 
 ALIGN = 256  # bytes; a column keeps its place within this on the device
+STAGED = 1 << 20  # bytes; what is larger is brought back without staging memory
 
 
 class Device:
@@ -108,6 +109,7 @@ class Mirror:
         self.device = device
         self._held: dict[int, tuple[np.ndarray, object, int]] = {}
         self.arrays: dict[tuple, np.ndarray] = {}
+        self._staging: dict[tuple, np.ndarray] = {}
 
     def place(self, array: np.ndarray) -> tuple[object, int]:
         """(memory, offset) of an array, which is copied there when it is first seen."""
@@ -132,8 +134,28 @@ class Mirror:
     def push(self, array: np.ndarray) -> None:
         self.device.push(*self.place(array), array)
 
-    def pull(self, array: np.ndarray, into: np.ndarray | None = None) -> None:
-        self.device.pull(*self.place(array), array if into is None else into)
+    def pull(self, array: np.ndarray, into: np.ndarray) -> None:
+        """Have it copied `into` staging memory of its own size; it is there after a wait."""
+        self.device.pull(*self.place(array), into)
+
+    def bring(self, arrays: list[np.ndarray]) -> None:
+        """Bring host arrays up to date: small ones through staging memory, all at once, with one wait."""
+        if not arrays:
+            return
+        staged = []
+        for array in arrays:
+            memory, offset = self.place(array)
+            if array.nbytes > STAGED:
+                self.device.pull(memory, offset, array)
+                continue
+            key = (id(memory), offset, array.nbytes)
+            if key not in self._staging:
+                self._staging[key] = self.device.staging(array.nbytes).view(array.dtype).reshape(array.shape)
+            self.device.pull(memory, offset, self._staging[key])
+            staged.append((array, self._staging[key]))
+        self.device.wait()
+        for array, found in staged:
+            array[...] = found
 
     @property
     def bytes(self) -> int:
@@ -296,10 +318,7 @@ class DeviceRunner(Runner):
         world.tick = tick + 1
 
     def _run(self, item: Plain) -> None:
-        if item.pulled:
-            for array in item.pulled:
-                self.mirror.pull(array)
-            self.device.wait()
+        self.mirror.bring(item.pulled)
         if item.call.function(*item.call.args) is not False:
             for array in item.pushed:
                 self.mirror.push(array)
@@ -335,11 +354,7 @@ class DeviceRunner(Runner):
         """Finish what was put off and bring the host's columns up to date; indices and rings only with `everything`."""
         if self._waiting:
             self._finish()
-        for side, array in self._written:
-            if everything or not side:
-                self.mirror.pull(array)
-        if self._written:
-            self.device.wait()
+        self.mirror.bring([array for side, array in self._written if everything or not side])
 
     def push(self) -> None:
         """Send every column again, after the host's arrays were changed."""

@@ -259,7 +259,7 @@ def both(name: str, n: int, columns: dict, **grid) -> tuple[dict, dict]:
                 array.flags.writeable = False
         arguments = (n, *own.values())
         if not device:
-            system.function(*arguments)
+            system.function.form(1)(*arguments)
         for stage in twin_of(system).stages if device else ():
             values = stage.values(arguments)
             launcher(stage, values, [v.ctypes.data if isinstance(v, np.ndarray) else None for v in values], **grid)()

@@ -15,6 +15,7 @@ from engine.errors import UserError
 
 INTERRUPTED = 130
 CHUNK = 20  # ticks between looks at the clock and at Ctrl-C
+DEVICE_CHUNK = 200  # ... on a device, which brings its columns back for each
 
 
 # arguments ------------------------------------------------------------------------------------------------------
@@ -326,7 +327,7 @@ def drive(sim, end: int, interrupt: Interrupt, *, film=None, probes=None, progre
             return False
         if film is not None and sim.tick >= film.next_tick:
             film.shoot()
-        stops = [end, sim.tick + CHUNK]
+        stops = [end, sim.tick + (CHUNK if sim.device == "cpu" else DEVICE_CHUNK)]
         if film is not None:
             stops.append(film.next_tick)
         if control and probes is not None:

@@ -106,7 +106,7 @@ def test_arrays_that_share_memory_share_it_on_the_device():
     assert mirror.address(part) - mirror.address(whole) == 160
     assert mirror.address(whole) % 64 == whole.ctypes.data % 64 or mirror.address(whole) % 16 == whole.ctypes.data % 16
     mirror.place(part)[0][mirror.place(part)[1] :][:4] = np.frombuffer(np.int32(-7).tobytes(), np.uint8)
-    mirror.pull(whole)
+    mirror.bring([whole])
     assert whole[40] == -7 and whole[41] == 41
     assert root_of(part[3:]) is whole and region_of(part).meets([region_of(whole[59:])])
     assert not region_of(part).meets([region_of(whole[60:]), region_of(np.zeros(3))])
@@ -142,8 +142,8 @@ def grasp():
 
     def make(device=None):
         sim = load("newborn", device=device, overrides=changes)
-        sim.touch("palm_left", "0.5 N", last="60 ms")
-        sim.tap("knee_left_extensor", "0.05 N m", last="30 ms")
+        sim.touch("palm_left", "0.5 N", last="63 ms")
+        sim.tap("knee_left_extensor", "0.05 N m", last="33 ms")
         return sim
 
     return make
