@@ -249,8 +249,7 @@ bytes. "Threads" have work, all launches of a tick together.
 |---|---|---|---|---|
 {times}
 
-At the newborn's size a GPU waits for launches, and the brain for its body; memory counts from about ten times that
-size on. It is the larger brains that a GPU would pay for.
+{crossing}
 """
 
 
@@ -291,6 +290,12 @@ def page(sim, scene: str) -> str:
         text += (f" The physics stays on the CPU ({physics * step:.0f} us a body step on the machine that wrote this "
                  f"page) and runs beside the kernels of {step - 1} of {step} ticks; {TRANSFER_US:g} us are added for "
                  "the copies.")  # fmt: skip
+    meet = []
+    for name, bandwidth in GPUS.items():
+        launch, whole = (device_us(rows, bandwidth, us) for us in (0.0, np.mean(LAUNCH_US)))
+        meet.append(f"{(whole - launch) / launch:.0f} times this size on the {name}")
+    crossing = (f"At this size a GPU waits for launches{' and for the physics' if physics else ''}, not for memory: moving "
+                f"the bytes takes as long as the launches at {' and '.join(meet)}.")  # fmt: skip
     spilled = sum(c.spilled for found in about.values() for c in found)
     return PAGE.format(
         scene=scene, architectures=", ".join(cuda_compile.ARCHITECTURES), version=cuda_compile.version(),
@@ -300,6 +305,7 @@ def page(sim, scene: str) -> str:
         spikes=sim.spikes.total / sim.tick, sector=SECTOR, bytes="\n".join(moving),
         count=sum(1 / r.every for r in rows), total=sum(r.bytes / r.every for r in rows) / 1e3,
         times="\n".join(times), prediction=textwrap.fill(text, 120),
+        crossing=textwrap.fill(crossing, 120),
     )  # fmt: skip
 
 
