@@ -294,8 +294,10 @@ def page(sim, scene: str) -> str:
     for name, bandwidth in GPUS.items():
         launch, whole = (device_us(rows, bandwidth, us) for us in (0.0, np.mean(LAUNCH_US)))
         meet.append(f"{(whole - launch) / launch:.0f} times this size on the {name}")
-    crossing = (f"At this size a GPU waits for launches{' and for the physics' if physics else ''}, not for memory: moving "
-                f"the bytes takes as long as the launches at {' and '.join(meet)}.")  # fmt: skip
+    what = "launches and for the physics" if physics else "launches"
+    crossing = (f"At this size a GPU waits for {what}, not for memory: moving the bytes takes as long as the launches "
+                f"at {' and '.join(meet)}. What the model leaves out: a single block that takes longer than a launch "
+                "(`collect_spikes`, or a gain with many modulators), and the cost of forks in a graph.")  # fmt: skip
     spilled = sum(c.spilled for found in about.values() for c in found)
     return PAGE.format(
         scene=scene, architectures=", ".join(cuda_compile.ARCHITECTURES), version=cuda_compile.version(),
