@@ -184,9 +184,13 @@ class Plain:
     deferred: bool = False
     staged: dict[int, np.ndarray] = field(default_factory=dict)  # place among `read` -> where it is brought to
 
+    def rests(self) -> bool:
+        """Whether this call would change nothing now."""
+        return self.call.system.rests is not None and bool(self.call.system.rests(*self.call.args))
+
     @property
     def may_wait(self) -> bool:
-        """Whether it can run later on copies of what it reads: it looks at nothing else, and adds to nothing."""
+        """Whether it can run later, on a copy of what the device has of its columns now, and only reads that."""
         changed = any(array is p for array in self.written for p in self.pulled)
         return bool(self.pulled) and not changed and not self.call.system.watches
 
@@ -307,9 +311,8 @@ class DeviceRunner(Runner):
                 item.run()
             elif item.deferred:
                 self._defer(item)
-            else:
-                read = {region_of(a) for a in item.read if a is not None}
-                if self._waiting and (not item.leads or self._needs(read)):
+            elif not item.rests():
+                if self._waiting:
                     self._finish()
                 self._run(item)
         if world.pending:
@@ -319,25 +322,22 @@ class DeviceRunner(Runner):
 
     def _run(self, item: Plain) -> None:
         self.mirror.bring(item.pulled)
-        if item.call.function(*item.call.args) is not False:
-            for array in item.pushed:
-                self.mirror.push(array)
+        item.call.function(*item.call.args)
+        for array in item.pushed:
+            self.mirror.push(array)
 
     def _needs(self, regions: set[Region]) -> bool:
         """Whether someone touches what the system that was put off writes."""
         return any(region_of(a).meets(regions) for a in self._waiting[0].written if a is not None)
 
     def _defer(self, item: Plain) -> None:
-        """Put the call off with what it reads now: a copy of the host's columns, the device's on their way."""
+        """Put the call off; what the device has of its arguments is on its way. Nothing runs here before it is made."""
         if self._waiting:
             self._finish()
         arguments = list(item.call.args)
-        for place, array in enumerate(item.read):
-            if place in item.staged:
-                self.mirror.pull(array, item.staged[place])
-                arguments[1 + place] = item.staged[place]
-            elif array is not None:
-                arguments[1 + place] = array.copy()
+        for place, staged in item.staged.items():
+            self.mirror.pull(item.read[place], staged)
+            arguments[1 + place] = staged
         self._waiting = (item, arguments, self.device.mark())
 
     def _finish(self) -> None:
@@ -345,9 +345,9 @@ class DeviceRunner(Runner):
         item, arguments, mark = self._waiting
         self._waiting = None
         self.device.wait(mark)
-        if item.call.function(*arguments) is not False:
-            for array in item.pushed:
-                self.mirror.push(array)
+        item.call.function(*arguments)
+        for array in item.pushed:
+            self.mirror.push(array)
 
     # the host's copy --------------------------------------------------------------------------------------------
     def catch_up(self, everything: bool = False) -> None:

@@ -27,7 +27,10 @@ class System:
     optional_reads: tuple[Column, ...]
     optional_writes: tuple[Column, ...]
     objects: tuple[type, ...]
-    watches: bool = False  # may look at every column, whatever it declares: a probe
+    watches: bool = False
+    """Whether it may look at every column, whatever it declares (a probe), so that nothing may run beside it."""
+    rests: Callable[..., bool] | None = None
+    """Whether a call with these arguments would change nothing, where that is known without making it."""
 
     @property
     def name(self) -> str:
@@ -99,11 +102,12 @@ def system(
     optional_writes: Iterable[Column] = (),
     objects: Iterable[type] = (),
     watches: bool = False,
+    rests: Callable[..., bool] | None = None,
 ):
-    """Declare the decorated function or kernel as a system. A plain function may return False: nothing was written."""
+    """Declare the decorated function or kernel as a system."""
 
     def decorate(function: Callable | Kernel) -> System:
         columns = (tuple(of) for of in (reads, writes, optional_reads, optional_writes))
-        return System(function, *columns, tuple(objects), watches)
+        return System(function, *columns, tuple(objects), watches=watches, rests=rests)
 
     return decorate

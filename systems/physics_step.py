@@ -40,14 +40,75 @@ class Physics:
         kind = self._mujoco.mjtState.mjSTATE_INTEGRATION
         self._mujoco.mj_setState(self.model, self.data, np.asarray(saved["state"], float), kind)
         self.steps = int(saved["steps"][0])
+        self._mujoco.mj_kinematics(self.model, self.data)  # for who looks before the next step
+
+    # the examiner's hands ---------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Bring positions and velocities up to date, which mj_step leaves one step behind and a snapshot lacks."""
+        self._mujoco.mj_kinematics(self.model, self.data)
+        self._mujoco.mj_comPos(self.model, self.data)
+        self._mujoco.mj_comVel(self.model, self.data)
+
+    def _place(self, part: int, point: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """World position [3] and orientation [9] of a point and frame fixed to a part."""
+        at, frame = np.zeros(3), np.zeros(9)
+        self._mujoco.mj_local2Global(self.data, at, frame, point, turn, part, 0)
+        return at, frame
+
+    def pull(self, grip: np.ndarray) -> None:
+        """Forces at points of parts, springs and plain ones (BodyState.grip), added to the forces on the joints."""
+        m, model, data = self._mujoco, self.model, self.data
+        self._refresh()
+        for part, x, y, z, *aim, stiffness, damping, most in grip[grip[:, 0] > 0]:
+            at, _ = self._place(int(part), np.array([x, y, z]), UNTURNED)
+            force = np.array(aim)
+            if stiffness > 0.0:
+                spin = np.zeros(6)  # turning, then moving, about the part's own origin, along the world's axes
+                m.mj_objectVelocity(model, data, m.mjtObj.mjOBJ_XBODY, int(part), spin, 0)
+                origin, _ = self._place(int(part), np.zeros(3), UNTURNED)
+                speed = spin[3:] + np.cross(spin[:3], at - origin)
+                force = stiffness * (force - at) - damping * speed
+                size = float(np.linalg.norm(force))
+                if size > most:
+                    force *= most / size
+            m.mj_applyFT(model, data, force, np.zeros(3), at, int(part), data.qfrc_applied)
+
+    def carry(self, hold: np.ndarray, holder: np.ndarray, holder_turn: np.ndarray, carry: np.ndarray) -> None:
+        """Hands that take hold begin where the part is, then go to where they carry it, no faster than a person's."""
+        m, model = self._mujoco, self.model
+        dt = float(model.opt.timestep)
+        if (carry[:, 7] == 1.0).any():
+            self._refresh()
+        for hand in np.flatnonzero(carry[:, 7]):
+            goal = carry[hand]
+            if goal[7] == 1.0:
+                held = next(k for k in range(model.neq) if model.body_mocapid[model.eq_obj1id[k]] == hand)
+                holder[hand], frame = self._place(int(model.eq_obj2id[held]), np.zeros(3), UNTURNED)
+                m.mju_mat2Quat(holder_turn[hand], frame)
+                goal[7] = 2.0
+            way, turn = goal[:3] - holder[hand], np.zeros(3)
+            m.mju_subQuat(turn, goal[3:7], holder_turn[hand])
+            left = max(float(np.linalg.norm(way)) / CARRY_M_S, float(np.linalg.norm(turn)) / CARRY_RAD_S) / dt
+            if left <= 1.0:
+                holder[hand], holder_turn[hand], goal[7] = goal[:3], goal[3:7], 0.0
+            else:
+                holder[hand] += way / left
+                m.mju_quatIntegrate(holder_turn[hand], turn, 1.0 / left)
+
+
+UNTURNED = np.array([1.0, 0.0, 0.0, 0.0])
+CARRY_M_S, CARRY_RAD_S = 0.25, 1.5  # an examiner's hands are gentle
 
 
 @system(
-    reads=[BodyState.ctrl, BodyState.hand, BodyState.joint_torque, BodyState.wrench, BodyState.hold, BodyState.holder],
-    writes=[BodyState.sensors],
+    reads=[BodyState.ctrl, BodyState.hand, BodyState.joint_torque, BodyState.wrench, BodyState.grip, BodyState.gravity,
+           BodyState.hold],
+    writes=[BodyState.sensors, BodyState.holder, BodyState.holder_turn, BodyState.carry],
     objects=[Physics],
-)
-def physics_step(n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, physics):
+)  # fmt: skip
+def physics_step(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
+                 physics):  # fmt: skip
     """Hand over control and outside forces, take one step, take the sensor readings."""
     data = physics.data
     data.ctrl[:] = ctrl
@@ -55,6 +116,12 @@ def physics_step(n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, phy
     data.qfrc_applied[:] = joint_torque
     data.xfrc_applied[:] = wrench
     data.eq_active[:] = hold
+    if carry[:, 7].any():
+        physics.carry(hold, holder, holder_turn, carry)
     data.mocap_pos[:] = holder
+    data.mocap_quat[:] = holder_turn
+    physics.model.opt.gravity[:] = gravity
+    if grip[0, 0] > 0:
+        physics.pull(grip)
     physics.step()
     sensors[:] = data.sensordata

@@ -137,7 +137,7 @@ def test_kernels_side_by_side_do_not_touch_what_another_writes():
 @pytest.fixture(scope="module")
 def grasp():
     """The newborn's cord alone, its palm pressed; on a device or on the CPU."""
-    changes = ["brain.circuits=[spinal_segments]", "brain.silence=[]", "timeline=[]", "probes=[]", "expect=[]",
+    changes = ["brain.circuits=[spinal_segments]", "brain.silence=[]", "actions=[]", "timeline=[]", "probes=[]", "expect=[]",
                "record.every=7 ms"]  # fmt: skip
 
     def make(device=None):
