@@ -85,6 +85,21 @@ def test_what_the_host_changes_between_ticks_is_sent_with_push():
     assert world[Spikes.count][0] == 0
 
 
+def test_a_moment_kept_in_memory_is_recalled_on_the_device():
+    from engine.snapshot import Marks
+
+    world, runner = net(Shim())
+    steps(runner, 37)
+    marks = Marks(runner)
+    kept, spikes = marks.mark(), world.object(SpikeObserver)
+    ends = []
+    for _ in range(2):
+        steps(runner, 54)
+        ends.append((spikes.digest, spikes.total, world.tick))
+        marks.recall(kept)
+    assert ends[0] == ends[1] and world.tick == 37 and ends[0][1] > 50
+
+
 def test_a_change_of_structure_loses_nothing():
     """Rows spawned in a table of no kernel: all is brought back, and sent again to where it is now."""
     from components.network import Modulator
@@ -137,8 +152,8 @@ def test_kernels_side_by_side_do_not_touch_what_another_writes():
 @pytest.fixture(scope="module")
 def grasp():
     """The newborn's cord alone, its palm pressed; on a device or on the CPU."""
-    changes = ["brain.circuits=[spinal_segments]", "brain.silence=[]", "actions=[]", "timeline=[]", "probes=[]", "expect=[]",
-               "record.every=7 ms"]  # fmt: skip
+    changes = ["brain.circuits=[spinal_segments]", "brain.silence=[]", "actions=[]", "timeline=[]", "probes=[]",
+               "expect=[]",               "record.every=7 ms"]  # fmt: skip
 
     def make(device=None):
         sim = load("newborn", device=device, overrides=changes)
