@@ -42,11 +42,15 @@ def warm_start(world: World, network: Network, profile: str, substeps: int) -> N
         cells = arrival[coming].astype(np.int64) * total + post[coming]
         ring += np.bincount(cells, amount[coming], minlength=ring.size).reshape(ring.shape).astype(np.int32)
         past = (arrival < 0) & (arrival >= -PAST)
-        open_drives(world, component, arrival[past], post[past], amount[past], total, substeps)
+        open_drives(world, component, arrival[past], post[past], amount[past], substeps)
+        if component is Ampa:
+            sources = np.repeat(np.arange(total), start[:, -1] - start[:, 0])
+            charge = table[Synapse.weight] * np.float32(UNIT) * chance[sources].astype(np.float32)
+            fill_slow(world, np.bincount(table[Synapse.post], charge, total))
 
 
-def open_drives(world: World, component, arrival, post, amount, total: int, substeps: int) -> None:
-    """Set a receptor's drive (and NMDA beside AMPA) from arrivals at ticks -PAST .. -1."""
+def open_drives(world: World, component, arrival, post, amount, substeps: int) -> None:
+    """Set a receptor's drive from arrivals at ticks -PAST .. -1."""
     at = 0
     for table in world.tables_with([Membrane]):
         rows = slice(at, at + table.row_count)
@@ -58,6 +62,13 @@ def open_drives(world: World, component, arrival, post, amount, total: int, subs
         fade = table[component.decay][row].astype(float) ** (substeps * (-arrival[here] - 0.5))
         units = np.bincount(row, amount[here] * fade, minlength=table.row_count)
         table[component.i][:] += units * table[component.jump] * substeps
-        if component is Ampa and Nmda in table:
-            mean = np.bincount(row, amount[here], minlength=table.row_count) / PAST
-            table[Nmda.i][:] += mean * table[Nmda.jump] / (1.0 - table[Nmda.decay])
+
+
+def fill_slow(world: World, mean: np.ndarray) -> None:
+    """Set NMDA drives to what the `mean` arrivals per tick [2^-16 mV; neurons] hold them at: they outlast the past."""
+    at = 0
+    for table in world.tables_with([Membrane]):
+        rows = slice(at, at + table.row_count)
+        at += table.row_count
+        if Nmda in table:
+            table[Nmda.i][:] += mean[rows] * table[Nmda.jump] / (1.0 - table[Nmda.decay])
