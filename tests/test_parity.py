@@ -228,6 +228,35 @@ def modulate(rng):
                "rate": number(rng, 0, 9, n) * (rng.random(n) < 0.8)}  # fmt: skip
 
 
+def sense_vestibular(rng):
+    def follows(n):
+        return rng.normal(0, 2, n)
+
+    return organs(rng, sensor=lambda n: rng.integers(0, 90, n).astype(I), scale=lambda n: number(rng, -1, 1, n),
+                  limit=lambda n: number(rng, 0.5, 3, n), gain=lambda n: number(rng, 0, 30, n),
+                  fast_step=lambda n: number(rng, 0, 1, n), slow_step=lambda n: number(rng, 0, 0.1, n),
+                  fast=follows, slow=follows)  # fmt: skip
+
+
+def depression(rng):
+    n, table = plastic(rng)
+    table = {k: table[k] for k in ("tick", "ids", "count", "outgoing", "weight")}
+    return n, table | {
+        "rested": number(rng, 0, 1, n), "span": np.array([100, 200], I), "use": np.array([0.4], F),
+        "decay": np.exp(-np.arange(300) / 50).astype(F), "spent": number(rng, 0, 1, 200),
+        "since": rng.integers(2000, 2501, 200).astype(I),
+    }  # fmt: skip
+
+
+def reflex_gate(rng):
+    n, table = modulate(rng)
+    del table["group"]
+    value, gated = number(rng, 0, 3, 9), 12
+    return n, table | {"arc": rng.integers(0, 6, n).astype(I), "gain": np.zeros(7, F), "value": value,
+                       "gated": rng.integers(0, 7, gated).astype(I),
+                       "group": rng.integers(1, 9, gated).astype(I)}  # fmt: skip
+
+
 def muscle_drive(rng):
     n = 40
     pools, more = groups(rng, n), groups(rng, n)
@@ -242,6 +271,7 @@ def muscle_drive(rng):
 MAKERS = {f.__name__: f for f in (
     sum_drive, sense_spindles, sense_tendon_organs, sense_touch, deliver_modulated, deliver_spikes, background_noise,
     low_threshold_burst, lif_integrate, collect_spikes, stdp, taught_depression, modulate, muscle_drive,
+    sense_vestibular, depression, reflex_gate,
 )}  # fmt: skip
 
 

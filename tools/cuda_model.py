@@ -76,6 +76,8 @@ def moved(stage, n: int, columns: dict[str, np.ndarray], load: dict[str, float])
     by_event = {
         "deliver_spikes": sent * (8 + read_and_written),
         "deliver_modulated": sent * (4 + 4 + 1 + 1 + read_and_written),
+        "depression": sent * (4 + 4),
+        "depression_spend": spikes * 4,
         "stdp": sent * (4 + 4 + 4 + SECTOR),
         "stdp_grow": heard * (4 + SECTOR + read_and_written),
         "stdp_trace": spikes * 4,
@@ -101,7 +103,7 @@ def moved(stage, n: int, columns: dict[str, np.ndarray], load: dict[str, float])
         total += n * 64 + 8.0 * columns["count"].sum()  # the table of probabilities; what it adds to
     elif name == "lif_integrate":
         total += columns["constants"].nbytes + columns["run"].nbytes
-    elif name == "modulate":
+    elif name in ("modulate", "reflex_gate"):
         total += columns["count"].sum() + columns["value"].nbytes
     elif name == "muscle_drive":
         total += columns["pool_count"].sum() + columns["more_count"].sum() + columns["ctrl"].nbytes
