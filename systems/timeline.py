@@ -234,6 +234,7 @@ class Targets:
         BodyState.gravity, BodyState.hold, BodyState.holder, BodyState.carry,
     ],
     objects=[Timeline],
+    rests=lambda n, tick, *others: tick[0] < others[-1].due,
 )  # fmt: skip
 def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, grip, gravity, hold, holder, carry,
              plan):  # fmt: skip

@@ -101,6 +101,31 @@ def test_schedule_prints_every_system_in_order(command):
     assert "Membrane.v" in out and "BodyState.sensors" in out and "us/tick" not in out
 
 
+def test_schedule_lists_the_kernels_and_their_twins(command):
+    """Every system in order, on the device or the host; every kernel of every file once."""
+    from engine.twin import CLOCK, shipped
+    from systems.schedule import TICK
+
+    code, out, _ = command("schedule", "--device", "cuda")
+    rows = [line.split() for line in out.splitlines()]
+    assert code == 0
+    for phase in TICK:
+        for system in phase.systems:
+            (row,) = [r for r in rows if f"{system.name}.cu" in r or (system.name in r and "host" in r)]
+            assert system.name in row
+    for twin in shipped():
+        for stage in twin.stages if twin.name != CLOCK else ():
+            assert sum(stage.name in row for row in rows) == 1 and stage.threads in out
+    assert f"{sum(len(twin.stages) for twin in shipped())} kernels in {len(shipped())} files" in out
+
+
+def test_schedule_predicts_what_a_gpu_would_take(command, scenes):
+    code, out, _ = command("schedule", str(scenes / "walker.yaml"), "--device", "cuda")
+    assert code == 0 and "a prediction" in out and "synapses_ampa" in out and "laptop GPU" in out
+    code, out, _ = command("schedule", str(scenes / "alone.yaml"), "--device", "cuda", "--quiet")
+    assert code == 0 and "nothing to run on a GPU" in out
+
+
 def test_schedule_measures_a_scene(command, scenes):
     code, out, _ = command("schedule", str(scenes / "walker.yaml"), "--set", "duration=2 s")
     assert code == 0 and "share" in out and "us a tick" in out and "synapses_ampa" in out
