@@ -21,7 +21,7 @@ def source_hash() -> str:
     from importlib.metadata import version
 
     digest = hashlib.blake2b(version("numba").encode(), digest_size=8)
-    for folder in ("engine", "systems"):
+    for folder in ("engine", "systems", "systems/spawn"):
         for path in sorted((ROOT / folder).glob("*.py")):
             source = path.read_bytes()
             if any(word in source for word in (b"@kernel", b"njit", b"@intrinsic")):
