@@ -11,7 +11,7 @@ import numpy as np
 
 REGION = 200  # neurons
 TRACTS = 30  # regions that a region hears
-E_HZ, I_HZ = 620.0, 480.0  # background events per second; with them all sizes fire at 5 Hz (`encephagen bench` shows it)
+E_HZ, I_HZ = 417.0, 634.0  # background events per second; with them all sizes fire at 5 Hz (`encephagen bench` shows it)
 
 
 def columns_circuit():
