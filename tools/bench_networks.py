@@ -87,3 +87,18 @@ def build(circuits, connectome, *, seed: int = 1, threads: int = 1, profile: str
 def columns(neurons: int, **options):
     """(world, network, runner) of about `neurons` neurons in columns."""
     return build([columns_circuit()], ring_connectome(max(3, round(neurons / REGION))), **options)
+
+
+def cortex(scale: float = 1.0, regions: int | None = None, **options):
+    """(world, network, runner) of the shipped cortex alone, adult, without slow excitation; `scale` its background."""
+    from systems.spawn.build import read_calibration
+    from systems.spawn.connectome import load_connectome
+    from systems.spawn.network import load_circuit
+
+    circuit = load_circuit("cortex")[0]
+    cells = {name: cell.model_copy(update={"nmda": None}) for name, cell in circuit.cells.items()}
+    circuit = circuit.model_copy(update={"cells": cells})
+    found = read_calibration("cortex", "adult")
+    rates = {region: {cell: hz * scale for cell, hz in cells.items()} for region, cells in found["background_hz"].items()}
+    calibrations = {"cortex": {**found, "background_hz": rates}}
+    return build([circuit], load_connectome("hcp_aal2"), calibrations=calibrations, **options)
