@@ -89,7 +89,7 @@ def columns(neurons: int, **options):
     return build([columns_circuit()], ring_connectome(max(3, round(neurons / REGION))), **options)
 
 
-def cortex(scale: float = 1.0, regions: int | None = None, **options):
+def cortex(scale: float = 1.03, **options):
     """(world, network, runner) of the shipped cortex alone, adult, without slow excitation; `scale` its background."""
     from systems.spawn.build import read_calibration
     from systems.spawn.connectome import load_connectome
