@@ -11,7 +11,10 @@ import numpy as np
 
 REGION = 200  # neurons
 TRACTS = 30  # regions that a region hears
-E_HZ, I_HZ = 417.0, 634.0  # background events per second; with them all sizes fire at 5 Hz (`encephagen bench` shows it)
+E_HZ, I_HZ = (
+    417.0,
+    634.0,
+)  # background events per second; with them all sizes fire at 5 Hz (`encephagen bench` shows it)
 
 
 def columns_circuit():
@@ -53,7 +56,9 @@ def ring_connectome(regions: int, seed: int = 1):
             lengths[rows, (rows + sign * step) % regions] = length
     nothing = np.full(regions, np.nan)
     labels = [f"r{k:04d}" for k in rows]
-    return Connectome("ring", labels, weights, lengths, [""] * regions, np.full((regions, 3), np.nan), nothing, None, "")
+    return Connectome(
+        "ring", labels, weights, lengths, [""] * regions, np.full((regions, 3), np.nan), nothing, None, ""
+    )
 
 
 def build(circuits, connectome, *, seed: int = 1, threads: int = 1, profile: str = "adult", substeps: int = 10,
@@ -99,6 +104,8 @@ def cortex(scale: float = 1.03, **options):
     cells = {name: cell.model_copy(update={"nmda": None}) for name, cell in circuit.cells.items()}
     circuit = circuit.model_copy(update={"cells": cells})
     found = read_calibration("cortex", "adult")
-    rates = {region: {cell: hz * scale for cell, hz in cells.items()} for region, cells in found["background_hz"].items()}
+    rates = {
+        region: {cell: hz * scale for cell, hz in cells.items()} for region, cells in found["background_hz"].items()
+    }
     calibrations = {"cortex": {**found, "background_hz": rates}}
     return build([circuit], load_connectome("hcp_aal2"), calibrations=calibrations, **options)

@@ -154,7 +154,9 @@ def statistics(ids: np.ndarray, ms: np.ndarray, length: int, is_e: np.ndarray) -
             enough = n >= SHORTEST
             mean = np.bincount(of, gap, is_e.size)[enough] / n[enough]
             square = np.bincount(of, gap**2, is_e.size)[enough] / n[enough]
-            out[f"cv_{kind}"].append(float((np.sqrt(np.maximum(square - mean**2, 0)) / mean).mean()) if enough.any() else 0.0)
+            out[f"cv_{kind}"].append(
+                float((np.sqrt(np.maximum(square - mean**2, 0)) / mean).mean()) if enough.any() else 0.0
+            )
             bins = BLOCK_MS // BIN_MS
             pair = np.unique(neuron.astype(np.int64) * bins + when // BIN_MS, return_counts=True)
             counts = np.bincount(pair[0] % bins, pair[1], bins)
