@@ -27,6 +27,10 @@ class System:
     optional_reads: tuple[Column, ...]
     optional_writes: tuple[Column, ...]
     objects: tuple[type, ...]
+    aside: tuple[Callable, Callable, Callable] | None = None
+    """What it does before, beside and after others, if its middle part can run while the next ticks begin."""
+    alone: bool = False
+    """Whether it looks at things that its declaration does not name, so that nothing may run beside it."""
 
     @property
     def name(self) -> str:
@@ -68,7 +72,7 @@ class System:
         read_only = [find(c, False) for c in (*self.reads, *self.optional_reads)]
         writable = [find(c, True) for c in (*self.writes, *self.optional_writes)]
         objects = [world.object(kind) for kind in self.objects]
-        function = self.function.form(world.threads) if isinstance(self.function, Kernel) else self.function
+        function = self.function.form(world.kernel_threads) if isinstance(self.function, Kernel) else self.function
         row_count = table.row_count if table is not None else 0
         return Call(self, table, function, (row_count, *read_only, *writable, *objects))
 
@@ -87,6 +91,13 @@ class Call:
     def __call__(self) -> Any:
         return self.function(*self.args)
 
+    def waits_for(self, other: Call) -> bool:
+        """Whether this call must not begin before the part of `other` that runs aside is done."""
+        mine, theirs = self.system, other.system
+        touched = {*mine.reads, *mine.optional_reads, *mine.writes, *mine.optional_writes}
+        shared = any(kind in theirs.objects for kind in mine.objects)
+        return mine.alone or shared or not touched.isdisjoint((*theirs.writes, *theirs.optional_writes))
+
 
 def system(
     *,
@@ -95,12 +106,13 @@ def system(
     optional_reads: Iterable[Column] = (),
     optional_writes: Iterable[Column] = (),
     objects: Iterable[type] = (),
+    aside: tuple[Callable, Callable, Callable] | None = None,
+    alone: bool = False,
 ):
     """Declare the decorated function or kernel as a system."""
 
     def decorate(function: Callable | Kernel) -> System:
-        return System(
-            function, tuple(reads), tuple(writes), tuple(optional_reads), tuple(optional_writes), tuple(objects)
-        )
+        return System(function, tuple(reads), tuple(writes), tuple(optional_reads), tuple(optional_writes),
+                      tuple(objects), aside, alone)  # fmt: skip
 
     return decorate

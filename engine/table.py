@@ -83,7 +83,7 @@ class Table:
         return array
 
     def derive(self, row_count: int, reads: dict[Column, Callable[[], np.ndarray]]) -> None:
-        """Rows of an empty table whose columns hold no memory: asking for one computes it anew. No system reads them."""
+        """Rows of an empty table whose columns hold no memory: asking for one computes it. No system reads them."""
         if self.row_count or set(reads) != set(self._columns):
             raise ValueError(f"table {self.name}: expected an empty table and all of its columns")
         self._columns, self._derived, self.row_count = {}, dict(reads), row_count

@@ -19,7 +19,10 @@ class Physics:
         self.model = body.model
         self.data = body.new_data()
         self.steps = 0
-        mujoco.mj_forward(self.model, self.data)
+        data = self.data
+        self.inputs = data.ctrl, data.qfrc_applied, data.xfrc_applied, data.eq_active, data.mocap_pos
+        self.readings = data.sensordata
+        mujoco.mj_forward(self.model, data)
 
     def step(self) -> None:
         self._mujoco.mj_step(self.model, self.data)
@@ -42,19 +45,35 @@ class Physics:
         self.steps = int(saved["steps"][0])
 
 
+def hand_over(n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, physics):
+    """Control and outside forces of the step to come."""
+    into = physics.inputs
+    np.add(ctrl, hand, out=into[0])
+    into[1][:] = joint_torque
+    into[2][:] = wrench
+    into[3][:] = hold
+    into[4][:] = holder
+
+
+def advance(n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, physics):
+    """One step; nothing but the physics is touched, so that others may run beside it."""
+    physics.step()
+
+
+def take_readings(n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, physics):
+    """Sensor readings after the step."""
+    sensors[:] = physics.readings
+
+
 @system(
     reads=[BodyState.ctrl, BodyState.hand, BodyState.joint_torque, BodyState.wrench, BodyState.hold, BodyState.holder],
     writes=[BodyState.sensors],
     objects=[Physics],
+    aside=(hand_over, advance, take_readings),
 )
 def physics_step(n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, physics):
     """Hand over control and outside forces, take one step, take the sensor readings."""
-    data = physics.data
-    data.ctrl[:] = ctrl
-    data.ctrl += hand
-    data.qfrc_applied[:] = joint_torque
-    data.xfrc_applied[:] = wrench
-    data.eq_active[:] = hold
-    data.mocap_pos[:] = holder
-    physics.step()
-    sensors[:] = data.sensordata
+    arguments = (n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, physics)
+    hand_over(*arguments)
+    advance(*arguments)
+    take_readings(*arguments)

@@ -72,8 +72,7 @@ class Network:
                     self.film.shoot()
                 self.sim.run(min(end, self.film.next_tick) - self.sim.tick)
             return
-        for _ in range(ms):
-            self.runner.step()
+        self.runner.run(ms)
 
     def run(self, ms: int) -> dict:
         """Wall and processor seconds of a stretch of simulated time."""
