@@ -88,7 +88,7 @@ def fuse(calls: Sequence) -> tuple:
     for name_of, thing in (*((name, viewer(kind)) for kind, name in kinds.items()),
                            *((name, function) for function, name in functions.items())):  # fmt: skip
         setattr(module, name_of, thing)
-    drive = numba.njit(cache=cached, nogil=True, error_model="numpy")(module.drive)
+    drive = module.compiled = numba.njit(cache=cached, nogil=True, error_model="numpy")(module.drive)
     arguments = (np.array(numbers, np.int64),)
     return kernel.entry(drive, arguments), arguments
 

@@ -426,7 +426,8 @@ def growth_of(cases: dict) -> dict | None:
     sizes = max((case["sizes"] for name, case in cases.items() if name in SIZES), key=len, default=None)
     if sizes is None:
         return None
-    threads = [key for key in next(iter(sizes.values())) if key.endswith(("_thread", "_threads"))]
+    threads = [key for key, value in next(iter(sizes.values())).items()
+               if isinstance(value, dict) and "wall_s_per_s" in value]  # fmt: skip
     out: dict = {"neurons": [int(n) for n in sizes]}
     for key in threads:
         for measure in ("wall_s_per_s", "cpu_s_per_s"):
