@@ -27,10 +27,10 @@ class System:
     optional_reads: tuple[Column, ...]
     optional_writes: tuple[Column, ...]
     objects: tuple[type, ...]
+    watches: bool = False
+    """Whether it may look at every column, whatever it declares (a probe), so that nothing may run beside it."""
     aside: tuple[Callable, Callable, Callable] | None = None
     """What it does before, beside and after others, if its middle part can run while the next ticks begin."""
-    alone: bool = False
-    """Whether it looks at things that its declaration does not name, so that nothing may run beside it."""
 
     @property
     def name(self) -> str:
@@ -96,7 +96,7 @@ class Call:
         mine, theirs = self.system, other.system
         touched = {*mine.reads, *mine.optional_reads, *mine.writes, *mine.optional_writes}
         shared = any(kind in theirs.objects for kind in mine.objects)
-        return mine.alone or shared or not touched.isdisjoint((*theirs.writes, *theirs.optional_writes))
+        return mine.watches or shared or not touched.isdisjoint((*theirs.writes, *theirs.optional_writes))
 
 
 def system(
@@ -106,13 +106,13 @@ def system(
     optional_reads: Iterable[Column] = (),
     optional_writes: Iterable[Column] = (),
     objects: Iterable[type] = (),
+    watches: bool = False,
     aside: tuple[Callable, Callable, Callable] | None = None,
-    alone: bool = False,
 ):
     """Declare the decorated function or kernel as a system."""
 
     def decorate(function: Callable | Kernel) -> System:
         return System(function, tuple(reads), tuple(writes), tuple(optional_reads), tuple(optional_writes),
-                      tuple(objects), aside, alone)  # fmt: skip
+                      tuple(objects), watches, aside)  # fmt: skip
 
     return decorate

@@ -88,7 +88,7 @@ class Sampler:
         self.memory = {key[7:]: np.array(array) for key, array in saved.items() if key.startswith("memory:")}
 
 
-@system(reads=[Now.tick], objects=[Sampler], alone=True)
+@system(reads=[Now.tick], objects=[Sampler], watches=True)
 def sample_record(n, tick, sampler):
     """One sample of everything chosen."""
     sampler(int(tick[0]))
