@@ -57,7 +57,7 @@ def test_it_fires_at_all(straight):
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this machine has one core")
 def test_two_threads_that_share_rows_agree_with_one_and_both_execute(straight, monkeypatch):
-    monkeypatch.setattr("systems.spawn.build.SHARED_FROM", 0)
+    monkeypatch.setattr("systems.spawn.network.SHARED_FROM", 0)
     two = shaken(threads=2)
     assert two.spike_hash == straight.spike_hash
     ran = two.world[Threads.ran]

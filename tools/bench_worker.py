@@ -41,6 +41,11 @@ class Network:
 
                 self.film = Film(self.sim, options["video"])
             common.compile_kernels(self.sim, quiet=True)
+        elif what == "batch":
+            from tools import run_copies
+
+            copies = run_copies.locomotor(options["copies"])
+            self.world, self.network, self.runner = copies.world, copies.network, copies.runner
         elif what == "cortex":
             self.world, self.network, self.runner = nets.cortex(threads=threads, seed=options.get("seed", 1))
         else:

@@ -25,8 +25,6 @@ from systems.spawn.warm_start import warm_start
 from systems.timeline import Action, Targets, Timeline, actions_of
 
 CALIBRATION = Path(__file__).resolve().parents[2] / "assets" / "circuits" / "calibration"
-SHARED_FROM = 50_000  # neurons from which on kernels share their rows among threads: below, starting the threads costs
-# more than it saves (docs/bench.md), and a second thread steps the body while the brain goes on
 TWITCH_TO_TETANUS = 0.25  # force of one spike of every motor neuron / full force (0.2..0.4; Close 1972, Physiol Rev 52)
 
 
@@ -114,10 +112,7 @@ def make_cells(world: World, network: net.Network, circuits: list[net.Circuit], 
     """Neurons of the network's populations, their parts for threads, and their background."""
     world.set_array(Threads.ran, np.zeros(64, np.int64))
     net.make_neurons(world, network, circuits, substeps)
-    total = network.neuron_count
-    world.kernel_threads = parts = world.threads if total >= SHARED_FROM else 1
-    bounds = [total * p // parts // 256 * 256 for p in range(parts)] + [total]
-    world.set_array(Threads.bounds, np.array(bounds, np.int64))
+    net.share_rows(world, network.neuron_count)
     network.background_hz = background_rates(network, profile, calibrations)
     for found in calibrations.values():
         network.calibrated_gains.update(found.get("gains", {}) if found else {})

@@ -51,6 +51,8 @@ from systems.spawn.synapse_layout import Chunk, lay
 CIRCUITS = Path(__file__).resolve().parents[2] / "assets" / "circuits"
 MAX_PARTS = 64  # as many threads as a world may have
 UNIT = 65536.0  # arrivals are counted in 2^-16 mV
+SHARED_FROM = 50_000  # neurons from which on kernels share their rows among threads: below, starting the threads costs
+# more than it saves (docs/bench.md), and a second thread steps the body while the brain goes on
 PACKED = 1 << 23  # a table of as many synapses keeps nothing but their parcels: 9 bytes a synapse, not 19
 RECEPTORS = {"ampa": (Ampa, Arrivals.ampa), "gaba": (Gaba, Arrivals.gaba), "gaba_slow": (GabaSlow, Arrivals.gaba_slow)}
 INPUTS = {
@@ -229,6 +231,40 @@ def table_of(population: Population, slow: set[tuple[str, str]]) -> tuple[type, 
     return tuple(components)
 
 
+def make_vectors(world: World, total: int):
+    """What runs over all neurons: (fired, arrivals by receptor, inputs by column of Membrane), and the spike log."""
+    fired = world.set_array(Spikes.fired, np.zeros(total, np.uint8))
+    world.set_array(Spikes.ids, np.zeros(total, np.int32))
+    world.set_array(Spikes.count, np.zeros(1, np.int64))
+    capacity = max(1 << 16, 4 * total)
+    for c, shape in ((SpikeLog.ids, capacity), (SpikeLog.ticks, capacity), (SpikeLog.substeps, capacity)):
+        world.set_array(c, np.zeros(shape, c.dtype))
+    world.set_array(SpikeLog.count, np.zeros(2, np.int64))
+    arrivals = {name: world.set_array(c, np.zeros(total, np.int32)) for name, (_, c) in RECEPTORS.items()}
+    inputs = {}
+    for c, shared in INPUTS.items():
+        inputs[c] = world.set_array(shared, np.zeros(total, np.float32))
+    world.set_array(Inputs.spread, np.zeros(total, np.float32))
+    return fired, arrivals, inputs
+
+
+def share_vectors(table, neurons: slice, fired, arrivals, inputs) -> None:
+    """Make the table's columns slices of the vectors over all neurons."""
+    table.share(Membrane.fired, fired[neurons])
+    for c, vector in inputs.items():
+        table.share(c, vector[neurons])
+    for receptor, (component, _) in RECEPTORS.items():
+        if component in table:
+            table.share(component.arrived, arrivals[receptor][neurons])
+
+
+def share_rows(world: World, total: int) -> None:
+    """Ranges of neurons for the threads of kernels; small networks are not shared."""
+    world.kernel_threads = parts = world.threads if total >= SHARED_FROM else 1
+    bounds = [total * p // parts // 256 * 256 for p in range(parts)] + [total]
+    world.set_array(Threads.bounds, np.array(bounds, np.int64))
+
+
 def make_neurons(world: World, network: Network, circuits: list[Circuit], substeps: int) -> None:
     """Lay the populations out in tables by what they need, and set every constant column."""
     slow = set()
@@ -242,18 +278,7 @@ def make_neurons(world: World, network: Network, circuits: list[Circuit], subste
     for population in network.populations:
         kinds.setdefault(table_of(population, slow), []).append(population)
     total = network.neuron_count = sum(p.count for p in network.populations)
-    fired = world.set_array(Spikes.fired, np.zeros(total, np.uint8))
-    world.set_array(Spikes.ids, np.zeros(total, np.int32))
-    world.set_array(Spikes.count, np.zeros(1, np.int64))
-    capacity = max(1 << 16, 4 * total)
-    for c, shape in ((SpikeLog.ids, capacity), (SpikeLog.ticks, capacity), (SpikeLog.substeps, capacity)):
-        world.set_array(c, np.zeros(shape, c.dtype))
-    world.set_array(SpikeLog.count, np.zeros(2, np.int64))
-    arrivals = {name: world.set_array(c, np.zeros(total, np.int32)) for name, (_, c) in RECEPTORS.items()}
-    inputs = {}
-    for c, shared in INPUTS.items():
-        inputs[c] = world.set_array(shared, np.zeros(total, np.float32))
-    world.set_array(Inputs.spread, np.zeros(total, np.float32))
+    fired, arrivals, inputs = make_vectors(world, total)
     at = 0
     for components, members in kinds.items():
         first = at
@@ -263,12 +288,7 @@ def make_neurons(world: World, network: Network, circuits: list[Circuit], subste
             at += population.count
         name = "neurons_" + "_".join(c.__name__.lower() for c in components[3:]) if len(components) > 3 else "neurons"
         table = world.add_table(name, [*components, TickConstants], at - first)
-        table.share(Membrane.fired, fired[first:at])
-        for c, vector in inputs.items():
-            table.share(c, vector[first:at])
-        for receptor, (component, _) in RECEPTORS.items():
-            if component in table:
-                table.share(component.arrived, arrivals[receptor][first:at])
+        share_vectors(table, slice(first, at), fired, arrivals, inputs)
         for population in members:
             fill(world, table, population, slice(population.first - first, population.first - first + population.count),
                  substeps)  # fmt: skip
