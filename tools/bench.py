@@ -1,7 +1,7 @@
 """`encephagen bench`: how fast, beside other simulators on the same network, by size, by system (docs/bench.md).
 
-Every network runs in a process of its own (tools/bench_worker.py). Repeats are interleaved: each round asks every process
-once, so a busy minute of the machine falls on all alike; ratios are taken within rounds.
+Every network runs in a process of its own (tools/bench_worker.py). Repeats are interleaved: each round asks every
+process once, so a busy minute of the machine falls on all alike; ratios are taken within rounds.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Worker:
 
     def __init__(self, what: str, **options):
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(common.ROOT)}
-        self.errors = tempfile.TemporaryFile("w+")
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed in close)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tools.bench_worker", what, json.dumps(options)], cwd=common.ROOT, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env=environment,

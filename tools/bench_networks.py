@@ -1,8 +1,8 @@
 """Networks that `encephagen bench` measures besides the shipped scenes: columns of cells on a connectome of any size.
 
 A region is a column of 160 excitatory and 40 inhibitory cells with 100 synapses each: 40 from excitatory and 20 from
-inhibitory cells of the column, 40 along tracts from 30 other regions, 3 to 25 ms away. Everything per neuron is the same
-at every size, so that cost may be compared across sizes.
+inhibitory cells of the column, 40 along tracts from 30 other regions, 3 to 25 ms away. Everything per neuron is the
+same at every size, so that cost may be compared across sizes.
 """
 
 from __future__ import annotations

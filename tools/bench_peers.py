@@ -216,8 +216,9 @@ class Nest:
             hz = float(data["background_hz"][mine[0]])
             if hz > 0:
                 source = nest.Create("poisson_generator", params={"rate": hz})
+                weight = float(data["background"][mine[0]])
                 nest.Connect(source, cells[mine.tolist()], "all_to_all",
-                             {"weight": float(data["background"][mine[0]]), "delay": 0.1, "receptor_type": 1})  # fmt: skip
+                             {"weight": weight, "delay": 0.1, "receptor_type": 1})  # fmt: skip
         self.recorder = nest.Create("spike_recorder")
         nest.Connect(cells, self.recorder)
         self.first, self.count, self.at = first, int(data["pre"].size), 0

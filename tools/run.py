@@ -19,7 +19,7 @@ def arguments(parser) -> None:
     parser.add_argument("--save", metavar="FILE", help="write a snapshot at the end")
     parser.add_argument("--load", metavar="FILE", help="continue from a snapshot")
     parser.add_argument("--batch", type=common.whole(1, 10_000), metavar="B",
-                        help="B copies side by side, with the seeds from --seed on; a brain without a body")  # fmt: skip
+                        help="B copies side by side, of a brain without a body: seeds from --seed on")  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON; - is standard output")
     parser.add_argument("--verbose", "-v", action="store_true", help="also population groups, joints, coupling shares")
     common.add_quiet(parser)

@@ -24,7 +24,7 @@ expect: []
 def run(args) -> int:
     for option in ("video", "record", "save", "load"):
         if getattr(args, option) is not None:
-            raise UserError(f"--batch: expected a run without --{option}: copies have one world and no files of their own")
+            raise UserError(f"--batch: expected a run without --{option}: copies share one world")
     from systems.spawn.copies import Copies
 
     sim, end = common.open_simulation(args)
@@ -64,8 +64,8 @@ def show(results: dict, structures: list[str]) -> None:
     for copy in results["copies"]:
         made.add_row(str(copy["seed"]), *(f"{copy['rate_hz'][s]:.2f} Hz" for s in structures), copy["spike_hash"][:12])
     out.print(made)
-    out.print(f"{results['simulated_s']:g} s in {results['wall_s']:.2f} s: {results['realtime_x']:.0f} simulated seconds "
-              "per wall second in all")  # fmt: skip
+    out.print(f"{results['simulated_s']:g} s in {results['wall_s']:.2f} s: {results['realtime_x']:.0f} simulated "
+              "seconds per wall second in all")  # fmt: skip
 
 
 def locomotor(copies: int):

@@ -1,8 +1,8 @@
 """Copies of a brain side by side in one world: other seeds or parameters, one tick for all.
 
-A copy fires the very spikes it fires alone: its neurons, its wiring, its noise and its spikes under way are those of the
-simulation it is made from, only their numbers are others. A tick of many small copies costs little more than one of a
-single copy, since most of that is the way from Python to the kernels and back.
+A copy fires the very spikes it fires alone: its neurons, its wiring, its noise and its spikes under way are those of
+the simulation it is made from, only their numbers are others. A tick of many small copies costs little more than one of
+a single copy, since most of that is the way from Python to the kernels and back.
 """
 
 from __future__ import annotations
