@@ -1,7 +1,7 @@
 """Does a change make it slower? Two revisions measured in one run: `python -m tools.bench_guard main HEAD`.
 
-Each revision gets a worktree of its own and a process that stays; rounds ask both in turns, so whatever else the machine
-does falls on both alike. The median of the ratios of processor time is judged, beside its range: 1.10 means the second
+Each revision gets a worktree of its own and a process that stays; rounds ask both in turns, so whatever the machine
+does besides falls on both alike. The median of the ratios of processor time is judged, beside its range: 1.10 means the second
 revision takes 10 % longer. Exit code 1 if a case is slower than `--limit` in its median and in three quarters of the
 rounds. It also says whether both fire the same spikes. No other test of the project asserts a time.
 """
@@ -135,7 +135,7 @@ def main(arguments: list[str]) -> int:
             results["scenes"][scene] = found
             cpu, wall = found["processor"], found["wall"]
             print(f"{scene}: {found['us_per_tick'][0]:.0f} -> {found['us_per_tick'][1]:.0f} us a tick; processor time "
-                  f"x {cpu['ratio']:.3f} ({cpu['lowest']:.3f} .. {cpu['highest']:.3f}), wall time x {wall['ratio']:.3f}; "
+                  f"x {cpu['ratio']:.3f} ({cpu['lowest']:.3f} .. {cpu['highest']:.3f}), wall x {wall['ratio']:.3f}; "
                   f"{'same' if found['same_spikes'] else 'OTHER'} spikes; {'SLOWER' if cpu['slower'] else 'ok'} "
                   f"({time.perf_counter() - started:.0f} s)", flush=True)  # fmt: skip
     if args.json:
