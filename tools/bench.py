@@ -93,11 +93,11 @@ class Settings:
 class Worker:
     """A process with one network; `ask("run 500")` returns its answer."""
 
-    def __init__(self, what: str, **options):
+    def __init__(self, program: str, **options):
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(common.ROOT)}
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed in close)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tools.bench_worker", what, json.dumps(options)], cwd=common.ROOT, text=True,
+            [sys.executable, "-m", "tools.bench_worker", program, json.dumps(options)], cwd=common.ROOT, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env=environment,
         )  # fmt: skip
         self.facts = self._answer()

@@ -1,9 +1,9 @@
 """Does a change make it slower? Two revisions measured in one run: `python -m tools.bench_guard main HEAD`.
 
 Each revision gets a worktree of its own and a process that stays; rounds ask both in turns, so whatever the machine
-does besides falls on both alike. The median of the ratios of processor time is judged, beside its range: 1.10 means the second
-revision takes 10 % longer. Exit code 1 if a case is slower than `--limit` in its median and in three quarters of the
-rounds. It also says whether both fire the same spikes. No other test of the project asserts a time.
+does besides falls on both alike. The median of the ratios of processor time is judged, beside its range: 1.10 means the
+second revision takes 10 % longer. Exit code 1 if a case is slower than `--limit` in its median and in three quarters of
+the rounds. It also says whether both fire the same spikes. No other test of the project asserts a time.
 """
 
 from __future__ import annotations
