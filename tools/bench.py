@@ -222,8 +222,8 @@ def newborn(settings: Settings) -> dict:
 
 def newborn_view(settings: Settings) -> dict:
     """... drawn off-screen, 30 pictures a simulated second; in its own process beside one without a view."""
-    ms, folder = settings.ms(1000, 100), tempfile.mkdtemp()
-    with Workers() as workers:
+    ms = settings.ms(1000, 100)
+    with tempfile.TemporaryDirectory() as folder, Workers() as workers:
         options = {"scene": "newborn", "set": ["duration=3600 s"]}
         try:
             workers["without"] = Worker("scene", **options)
@@ -518,6 +518,9 @@ def show(results: dict) -> None:
                       + ", ".join(f"{k} {v:.0f}" for k, v in parts) + f", between {profile['between_us']:.0f}; "
                       f"{profile['achieved_bytes_per_s'] / 1e9:.1f} GB/s of {profile['copy_bytes_per_s'] / 1e9:.1f} "
                       "that a copy reaches")  # fmt: skip
+            real = profile["as_run"]
+            out.print(f"{name}: as it runs {real['us_per_tick']:.0f} us a tick: body {100 * real['body_share']:.0f} %, "
+                      f"Python {100 * real['python_share']:.0f} %")  # fmt: skip
     for name in ("build", "startup", "batch32", "memory"):
         if name in results["cases"]:
             out.print(f"{name}: {json.dumps(short(results['cases'][name]))}")

@@ -1,5 +1,7 @@
 """Laying synapses out: against a sort by numpy; packed tables and pieces of the warm start change nothing."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -20,8 +22,9 @@ def chunks(rng, number: int = 4) -> list[Chunk]:
     found = []
     for k in range(number):
         size = int(rng.integers(1, 400))
-        found.append(Chunk(rng.integers(0, N - 1, size).astype(np.int32), rng.integers(0, N, size).astype(np.int32),
-                           rng.random(size, np.float32), rng.integers(1, 20, size).astype(np.uint8), k, k % 2))  # fmt: skip
+        pre, post = rng.integers(0, N - 1, size), rng.integers(0, N, size)
+        weight, delay = rng.random(size, np.float32), rng.integers(1, 20, size)
+        found.append(Chunk(pre.astype(np.int32), post.astype(np.int32), weight, delay.astype(np.uint8), k, k % 2))
     return found
 
 
@@ -49,7 +52,9 @@ CELLS = {
     "e": cell(count=200, background={"psp": "2 mV", "rate": "200 Hz"}),
     "i": cell(count=50, acts_on="gaba", background={"psp": "2 mV", "rate": "300 Hz"}),
 }
-JOINED = [{"from": a, "to": b, "indegree": 30, "psp": "0.7 mV", "delay": ["1 ms", "9 ms"]} for a in CELLS for b in CELLS]
+JOINED = [
+    {"from": a, "to": b, "indegree": 30, "psp": "0.7 mV", "delay": ["1 ms", "9 ms"]} for a in CELLS for b in CELLS
+]
 
 
 def test_a_packed_table_gives_the_same_spikes_and_its_columns_on_demand(monkeypatch):
@@ -83,7 +88,7 @@ def test_ranges_of_the_warm_start_cover_every_neuron_once(monkeypatch):
     start = np.arange(0, 12 * 101, 12)[:, None] + np.array([0, 12])
     found = list(warm.some(start, np.full(101, 0.005), 60))
     assert found[0].start == 0 and found[-1].stop == 101 and len(found) > 5
-    assert all(a.stop == b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.stop == b.start for a, b in itertools.pairwise(found))
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
