@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from components.network import Fanout
 from encephagen import load, main
 from engine.errors import UserError
 from systems.spawn.copies import Copies
@@ -57,3 +58,12 @@ def test_own_numbers_are_each_copys_neurons_in_order(scene):
     everyone = np.sort(np.concatenate(copies.neurons))
     assert np.array_equal(everyone, np.arange(copies.network.neuron_count))
     assert all((np.diff(here) > 0).all() for here in copies.neurons)
+
+
+def test_spikes_under_way_come_along(scene):
+    """Arrivals put into one copy's ring by hand reach that copy, as they do alone."""
+    first, second, alone = load(scene, seed=1), load(scene, seed=2), load(scene, seed=2)
+    for sim in (second, alone):
+        sim.world.tables["synapses_ampa"][Fanout.ring][3, :20] = 9 << 16  # 9 mV: above threshold
+    copies = Copies([first, second]).run(20)
+    assert copies.spike_hashes[1] == alone.run(20).spike_hash != load(scene, seed=2).run(20).spike_hash
