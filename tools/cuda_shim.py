@@ -22,6 +22,7 @@ from engine.kernel import cache_dir
 from engine.twin import FOLDER, Stage, Twin, shipped
 
 FLAGS = ("-O2", "-std=c++17", "-ffp-contract=off", "-fno-strict-aliasing", "-fPIC", "-shared", "-w")
+COMPILER = os.environ.get("CXX", "g++")
 BLOCKS = 3  # at most: kernels must be right for any number of blocks
 FIBERS = 64  # threads of a block that has barriers
 
@@ -54,7 +55,7 @@ def library() -> ctypes.CDLL:
         with tempfile.TemporaryDirectory(dir=folder) as work:
             source, built = Path(work) / "kernels.cpp", Path(work) / "kernels.so"
             source.write_text(text)
-            command = [os.environ.get("CXX", "g++"), *FLAGS, f"-I{FOLDER}", str(source), "-o", str(built)]
+            command = [COMPILER, *FLAGS, f"-I{FOLDER}", str(source), "-o", str(built)]
             try:
                 subprocess.run(command, check=True, capture_output=True, text=True)
             except FileNotFoundError:

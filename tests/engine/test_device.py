@@ -1,5 +1,7 @@
 """DeviceRunner: what is carried between host and device, and when; on the host as a device (tools/cuda_shim.py)."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,10 @@ from engine.schedule import Now
 from systems.flush_spikes import SpikeObserver
 from systems.schedule import TICK
 from tests.systems.nets import PERIODS, build, cell
-from tools.cuda_shim import Shim
+from tools.cuda_shim import COMPILER, Shim
+
+if shutil.which(COMPILER) is None:
+    pytest.skip(f"CUDA kernels are not run on the host: no {COMPILER}", allow_module_level=True)
 
 NOISY = {"background": {"psp": "2 mV", "rate": "500 Hz"}}
 
