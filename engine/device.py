@@ -320,6 +320,17 @@ class DeviceRunner(Runner):
         world.settle()
         world.tick = tick + 1
 
+    def run(self, ticks: int) -> None:
+        """So many ticks, and the host is up to date when it returns."""
+        for _ in range(ticks):
+            self.step()
+        self.catch_up()
+
+    def prepare(self) -> None:
+        """Bind; kernels are compiled by that."""
+        if self._version != self.world.structure_version:
+            self.bind()
+
     def _run(self, item: Plain) -> None:
         self.mirror.bring(item.pulled)
         item.call.function(*item.call.args)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,48 @@ class Phase:
     systems: tuple[System, ...]
 
 
+class Aside:
+    """A thread that does one thing at a time, beside the ticks. What it does must not depend on when it is done."""
+
+    def __init__(self):
+        self._go, self._done = threading.Lock(), threading.Lock()
+        self._go.acquire()
+        self._done.acquire()
+        self._thread: threading.Thread | None = None
+        self._under_way = False
+        self._after: Callable | None = None
+
+    def start(self, before: Callable, work: Callable, after: Callable, arguments: tuple) -> None:
+        """`before` now, `work` in the thread, `after` in `join`; all get the arguments."""
+        self.join()
+        before(*arguments)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, daemon=True, name="aside")
+            self._thread.start()
+        self._work, self._after, self._arguments, self._error = work, after, arguments, None
+        self._under_way = True
+        self._go.release()
+
+    def join(self) -> None:
+        """Wait for what was started, if anything was."""
+        if not self._under_way:
+            return
+        self._done.acquire()
+        self._under_way = False
+        if self._error is not None:
+            raise self._error
+        self._after(*self._arguments)
+
+    def _loop(self) -> None:
+        while True:
+            self._go.acquire()
+            try:
+                self._work(*self._arguments)
+            except BaseException as error:
+                self._error = error
+            self._done.release()
+
+
 class Runner:
     """Binds the phases to a world and runs ticks. `periods` maps each `every` to a number of ticks, e.g. body step 2.
 
@@ -45,9 +89,11 @@ class Runner:
         self._version = -1
         self.plan: list[tuple[int, list[Call]]] = []
         self._steps: list[tuple[int, list[tuple[Callable, tuple]]]] | None = None
+        self._aside = Aside()
 
     def bind(self) -> None:
         """Resolve every system to calls on this world's tables."""
+        self._aside.join()
         self.plan = [
             (self.periods[phase.every], [call for system in phase.systems for call in system.bind(self.world)])
             for phase in self.phases
@@ -55,18 +101,65 @@ class Runner:
         self._version = self.world.structure_version
         self._steps = None
 
+    def prepare(self) -> None:
+        """Bind and compile everything that `step` calls."""
+        if self._version != self.world.structure_version:
+            self.bind()
+        if self.timed:
+            for _, calls in self.plan:
+                for call in calls:
+                    entry(call.function, call.args)
+        elif self._steps is None:
+            self._resolve()
+
     def _resolve(self) -> list[tuple[int, list[tuple[Callable, tuple]]]]:
-        """(period, [(function, arguments)]) of the plan; neighbours with the same period are one."""
-        steps = []
+        """(period, [(function, arguments)]) of the plan; neighbours with the same period are one.
+
+        Stretches of kernels become one compiled driver. With more than one thread, a system that can run beside others
+        is started and left alone; whoever needs what it writes, or all of it, waits for it first.
+        """
+        from engine.driver import LEAST, fits, fuse
+
+        plan: list[tuple[int, list[Call]]] = []
         for period, calls in self.plan:
-            if not steps or steps[-1][0] != period:
-                steps.append((period, []))
-            steps[-1][1].extend((entry(call.function, call.args), call.args) for call in calls)
-        self._steps = [(period, calls) for period, calls in steps if calls]
-        return self._steps
+            if not plan or plan[-1][0] != period:
+                plan.append((period, []))
+            plan[-1][1].extend(calls)
+        beside = [call for _, calls in plan for call in calls if call.system.aside and self.world.kernel_threads == 1]
+        beside = beside if self.world.threads > 1 else []
+        steps = []
+        for period, calls in plan:
+            made: list[tuple[Callable, tuple]] = []
+            for fit, stretch in itertools.groupby(calls, fits):
+                stretch = list(stretch)
+                if any(call.waits_for(other) for call in stretch for other in beside):
+                    made.append((self._aside.join, ()))
+                if fit and len(stretch) >= LEAST:
+                    made.append(fuse(stretch))
+                    continue
+                for call in stretch:
+                    if call in beside:
+                        made.append((self._aside.start, (*call.system.aside, call.args)))
+                    else:
+                        made.append((entry(call.function, call.args), call.args))
+            if made:
+                steps.append((period, made))
+        self._steps = steps
+        return steps
 
     def step(self) -> None:
         """One tick, top to bottom, then settle."""
+        self.run(1)
+
+    def run(self, ticks: int) -> None:
+        """So many ticks; when it returns, nothing is under way."""
+        try:
+            for _ in range(ticks):
+                self._tick()
+        finally:
+            self._aside.join()
+
+    def _tick(self) -> None:
         world = self.world
         if self._version != world.structure_version:
             self.bind()

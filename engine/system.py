@@ -31,6 +31,8 @@ class System:
     """Whether it may look at every column, whatever it declares (a probe), so that nothing may run beside it."""
     rests: Callable[..., bool] | None = None
     """Whether a call with these arguments would change nothing, where that is known without making it."""
+    aside: tuple[Callable, Callable, Callable] | None = None
+    """What it does before, beside and after others, if its middle part can run while the next ticks begin."""
 
     @property
     def name(self) -> str:
@@ -67,7 +69,7 @@ class System:
         read_only = [find(c, False) for c in (*self.reads, *self.optional_reads)]
         writable = [find(c, True) for c in (*self.writes, *self.optional_writes)]
         objects = [world.object(kind) for kind in self.objects]
-        function = self.function.form(world.threads) if isinstance(self.function, Kernel) else self.function
+        function = self.function.form(world.kernel_threads) if isinstance(self.function, Kernel) else self.function
         row_count = table.row_count if table is not None else 0
         return Call(self, table, function, (row_count, *read_only, *writable, *objects))
 
@@ -93,6 +95,13 @@ class Call:
     def __call__(self) -> Any:
         return self.function(*self.args)
 
+    def waits_for(self, other: Call) -> bool:
+        """Whether this call must not begin before the part of `other` that runs aside is done."""
+        mine, theirs = self.system, other.system
+        touched = {*mine.reads, *mine.optional_reads, *mine.writes, *mine.optional_writes}
+        shared = any(kind in theirs.objects for kind in mine.objects)
+        return mine.watches or shared or not touched.isdisjoint((*theirs.writes, *theirs.optional_writes))
+
 
 def system(
     *,
@@ -103,11 +112,12 @@ def system(
     objects: Iterable[type] = (),
     watches: bool = False,
     rests: Callable[..., bool] | None = None,
+    aside: tuple[Callable, Callable, Callable] | None = None,
 ):
     """Declare the decorated function or kernel as a system."""
 
     def decorate(function: Callable | Kernel) -> System:
         columns = (tuple(of) for of in (reads, writes, optional_reads, optional_writes))
-        return System(function, *columns, tuple(objects), watches=watches, rests=rests)
+        return System(function, *columns, tuple(objects), watches=watches, rests=rests, aside=aside)
 
     return decorate

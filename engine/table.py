@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -40,6 +40,7 @@ class Table:
             for c in component.columns
         }
         self._side: dict[Column, np.ndarray] = {}
+        self._derived: dict[Column, Callable[[], np.ndarray]] = {}
         self._shared: set[Column] = set()
         if row_count:
             self.append(row_count)
@@ -51,6 +52,8 @@ class Table:
         found = self._columns.get(column)
         if found is None:
             found = self._side.get(column)
+        if found is None and column in self._derived:
+            return self._derived[column]()
         if found is None:
             raise KeyError(f"table {self.name} has no column {column!r}")
         return found
@@ -79,9 +82,15 @@ class Table:
         self._side[column] = array
         return array
 
+    def derive(self, row_count: int, reads: dict[Column, Callable[[], np.ndarray]]) -> None:
+        """Rows of an empty table whose columns hold no memory: asking for one computes it. No system reads them."""
+        if self.row_count or set(reads) != set(self._columns):
+            raise ValueError(f"table {self.name}: expected an empty table and all of its columns")
+        self._columns, self._derived, self.row_count = {}, dict(reads), row_count
+
     def append(self, row_count: int) -> slice:
         """Add rows filled with each column's initial value; returns where they are. Arrays move: bind again."""
-        if self._shared:
+        if self._shared or self._derived:
             raise RuntimeError(f"table {self.name} shares storage and cannot grow")
         first = self.row_count
         for number, (c, old) in enumerate(self._columns.items()):
@@ -91,7 +100,7 @@ class Table:
 
     def remove(self, rows: np.ndarray) -> np.ndarray:
         """Drop `rows`; returns the map old row -> new row (-1 where dropped), shape [old row count]."""
-        if self._shared:
+        if self._shared or self._derived:
             raise RuntimeError(f"table {self.name} shares storage and cannot shrink")
         keep = np.ones(self.row_count, bool)
         keep[rows] = False

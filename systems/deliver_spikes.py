@@ -3,7 +3,7 @@
 import numba as nb
 import numpy as np
 
-from components.network import Fanout, Spikes, Synapse, Threads
+from components.network import Fanout, Spikes, Threads
 from engine.errors import UserError
 from engine.kernel import kernel
 from engine.prefetch import prefetch
@@ -30,11 +30,11 @@ def add(flat, cell, amount, count):
 
 
 @system(
-    reads=[Now.tick, Threads.bounds, Spikes.ids, Spikes.count, Synapse.post, Fanout.start, Fanout.parcel],
+    reads=[Now.tick, Threads.bounds, Spikes.ids, Spikes.count, Fanout.start, Fanout.parcel],
     writes=[Fanout.ring, Fanout.arrived, Fanout.saturated, Threads.ran],
 )  # fmt: skip
 @kernel
-def deliver_spikes(n, tick, bounds, ids, count, post, start, parcel, ring, arrived, saturated, ran):
+def deliver_spikes(n, tick, bounds, ids, count, start, parcel, ring, arrived, saturated, ran):
     """Push every spike along its synapses, quantised to 2^-16 mV; integer sums do not depend on the order.
 
     Each part owns a range of target neurons. A spike of tick t with delay d arrives in tick t + d.

@@ -87,16 +87,13 @@ class Simulation:
         ticks = round(ms) if math.isfinite(ms) else -1
         if ticks < 0 or abs(ticks - ms) > 1e-9:
             raise UserError(f"run: expected a whole number of ticks of 1 ms, got {duration}")
-        step = self.runner.step
         started, first = time.perf_counter(), self.world.tick
         try:
             if on_tick is None:
-                for _ in range(ticks):
-                    step()
-                self.runner.catch_up()
+                self.runner.run(ticks)
             else:
                 for _ in range(ticks):
-                    step()
+                    self.runner.step()
                     self.runner.catch_up()
                     on_tick(self)
         finally:

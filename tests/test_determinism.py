@@ -8,6 +8,7 @@ import numba
 import numpy as np
 import pytest
 
+from components.body import BodyState
 from components.network import Threads
 from encephagen import load
 from engine.errors import UserError
@@ -55,12 +56,24 @@ def test_it_fires_at_all(straight):
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this machine has one core")
-def test_two_threads_agree_with_one_and_both_execute(straight):
+def test_two_threads_that_share_rows_agree_with_one_and_both_execute(straight, monkeypatch):
+    monkeypatch.setattr("systems.spawn.network.SHARED_FROM", 0)
     two = shaken(threads=2)
     assert two.spike_hash == straight.spike_hash
     ran = two.world[Threads.ran]
     assert ran[0] > 0 and ran[1] > 0, "one thread did all the work"
     assert straight.world[Threads.ran][0] > 0 and not straight.world[Threads.ran][1:].any()
+
+
+def test_a_body_that_steps_beside_the_brain_changes_nothing():
+    """With two threads a small brain's kernels stay whole, and the body steps during the next tick."""
+    one, two = shaken("newborn", until="60 ms"), shaken("newborn", until=None, threads=2)
+    for ms in (1, 2, 9, 48):  # also ends between the two ticks of a body step
+        two.run(ms)
+    assert two.spike_hash == one.spike_hash
+    assert np.array_equal(two.physics.snapshot()["state"], one.physics.snapshot()["state"])
+    assert np.array_equal(two.world[BodyState.sensors], one.world[BodyState.sensors])
+    assert two.runner._aside._thread is not None and one.runner._aside._thread is None
 
 
 def test_strict_mode_changes_nothing(straight):

@@ -111,7 +111,7 @@ def deliver_modulated(rng):
 
 def deliver_spikes(rng):
     n, table = delivery(rng)
-    return n, table | {"parcel": parcels(table["post"], table.pop("weight"), table.pop("delay")),
+    return n, table | {"parcel": parcels(*(table.pop(k) for k in ("post", "weight", "delay"))),
                        "arrived": np.zeros(NEURONS, I), "saturated": np.zeros(64, L)}  # fmt: skip
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "schedule": "the order of a tick, and what it costs",
     "tables": "tables, columns, memory",
     "health": "every population against its band, at rest and under its stimulus",
+    "bench": "speed: beside other simulators, by size, by system",
     "info": "versions, machine, and what is missing",
 }
 

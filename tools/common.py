@@ -273,8 +273,6 @@ def open_simulation(args, *, timed: bool = False):
 
 def compile_kernels(sim, quiet: bool = True) -> float:
     """Compile every kernel this world needs, or take it from the cache, before the clock starts; seconds it took."""
-    import numba
-
     from engine.kernel import is_warm
 
     started = time.perf_counter()
@@ -289,8 +287,7 @@ def compile_kernels(sim, quiet: bool = True) -> float:
     elif calls:
         late.start()
     try:
-        for call in calls:
-            call.function.compile(tuple(numba.typeof(argument) for argument in call.args))
+        sim.runner.prepare()
     finally:
         late.cancel()
     return time.perf_counter() - started

@@ -18,6 +18,8 @@ def arguments(parser) -> None:
     parser.add_argument("--record", metavar="FILE", help="write spikes, rates, pose and more to an HDF5 file")
     parser.add_argument("--save", metavar="FILE", help="write a snapshot at the end")
     parser.add_argument("--load", metavar="FILE", help="continue from a snapshot")
+    parser.add_argument("--batch", type=common.whole(1, 10_000), metavar="B",
+                        help="B copies side by side, of a brain without a body: seeds from --seed on")  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON; - is standard output")
     parser.add_argument("--verbose", "-v", action="store_true", help="also population groups, joints, coupling shares")
     common.add_quiet(parser)
@@ -28,6 +30,10 @@ def run(args) -> int:
     outputs = {"--video": args.video, "--record": args.record, "--save": args.save,
                "--json": None if args.json == "-" else args.json}  # fmt: skip
     common.check_outputs(outputs, {} if args.load is None else {"the snapshot it loads": Path(args.load)})
+    if args.batch is not None:
+        from tools import run_copies
+
+        return run_copies.run(args)
     started = time.perf_counter()
     sim, end = common.open_simulation(args)
     common.check_outputs(outputs, common.inputs_of(sim, args.load))

@@ -2,7 +2,7 @@
 // 8 bytes it needs to know of one. All are sent before the second kernel takes out what is due, one thread per neuron.
 // threads: 32768
 extern "C" __global__ void __launch_bounds__(128) deliver_spikes(
-    int n, const long long* tick, const long long* bounds, const int* ids, const long long* count, const int* post,
+    int n, const long long* tick, const long long* bounds, const int* ids, const long long* count,
     const int* start, const unsigned long long* parcel, int* ring, int* arrived, long long* saturated, long long* ran,
     int start_1, int ring_0, int ring_1)
 {
@@ -20,7 +20,7 @@ extern "C" __global__ void __launch_bounds__(128) deliver_spikes(
 
 // threads: ring_1
 extern "C" __global__ void __launch_bounds__(256) deliver_spikes_take(
-    int n, const long long* tick, const long long* bounds, const int* ids, const long long* count, const int* post,
+    int n, const long long* tick, const long long* bounds, const int* ids, const long long* count,
     const int* start, const unsigned long long* parcel, int* ring, int* arrived, long long* saturated, long long* ran,
     int start_1, int ring_0, int ring_1)
 {

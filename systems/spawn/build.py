@@ -119,32 +119,38 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
         c.structure: given[c.structure] if c.structure in given else read_calibration(c.structure, brain.profile)
         for c in circuits
     }
-    circuits = [tuned(c, calibrations[c.structure]) for c in circuits]
-    network.circuits = circuits
-    network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile)
-    world.set_array(Threads.ran, np.zeros(64, np.int64))
-    net.make_neurons(world, network, [*circuits, *absent], scene.clock.substeps)
-    total, parts = network.neuron_count, world.threads
-    bounds = [total * p // parts // 256 * 256 for p in range(parts)] + [total]
-    world.set_array(Threads.bounds, np.array(bounds, np.int64))
-    network.background_hz = background_rates(network, brain.profile, calibrations)
-    for found in calibrations.values():
-        network.calibrated_gains.update(found.get("gains", {}) if found else {})
     of_body = given["body"] if "body" in given else read_body_calibration(body.name) if body is not None else None
+    make_cells(world, network, [*circuits, *absent], brain.profile, calibrations, scene.clock.substeps)
     for name, factor in (of_body or {}).get("gains", {}).items():
         network.calibrated_gains[name] = network.calibrated_gains.get(name, 1.0) * factor
-    net.make_background(world, network)
     try:
         net.make_synapses(world, network, [*circuits, *absent], body, brain.gains, brain.learning)
     except UserError as error:
         raise source.error(str(error), "brain") from None
+    start(world, network, brain.profile, scene.clock.substeps)
+    return network
+
+
+def make_cells(world: World, network: net.Network, circuits: list[net.Circuit], profile: str,
+               calibrations: dict[str, dict | None], substeps: int) -> None:  # fmt: skip
+    """Neurons of the network's populations, their parts for threads, and their background."""
+    world.set_array(Threads.ran, np.zeros(64, np.int64))
+    net.make_neurons(world, network, circuits, substeps)
+    net.share_rows(world, network.neuron_count)
+    network.background_hz = background_rates(network, profile, calibrations)
+    for found in calibrations.values():
+        network.calibrated_gains.update(found.get("gains", {}) if found else {})
+    net.make_background(world, network)
+
+
+def start(world: World, network: net.Network, profile: str, substeps: int) -> None:
+    """What is left once synapses stand: offsets of afferents, activity under way."""
     for population in network.populations:
         if population.cell.sense is not None:
             k = np.arange(population.count, dtype=np.float32) + 0.5
             world[Inputs.spread][population.neurons] = population.cell.sense.spread * k / population.count
-    warm_start(world, network, brain.profile, scene.clock.substeps)
+    warm_start(world, network, profile, substeps)
     world.add_object(network)
-    return network
 
 
 def background_rates(network: net.Network, profile: str, calibrations: dict[str, dict | None]) -> dict[str, float]:

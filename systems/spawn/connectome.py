@@ -21,8 +21,10 @@ from engine.errors import UserError
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "connectome"
 SHIPPED = {"hcp_aal2": ("hcp_aal2_94.npz", True), "hcp_aal2_94": ("hcp_aal2_94.npz", False)}
 """Name -> file, and whether to keep only the regions it marks as cortical."""
-REGION_LIMIT = 4096
-"""More regions than this are a mistake: two dense matrices of them take 270 MB."""
+REGION_LIMIT = 5200
+"""More regions than this are a mistake: two dense matrices of them take 430 MB."""
+DENSE = 1024
+"""From more regions on, the spectral radius is iterated: all eigenvalues of 5,000 regions would take half a minute."""
 BYTE_LIMIT = 1 << 29
 LENGTH_LIMIT_MM = 10_000.0
 """No tract is 10 m long; lengths beyond it are in another unit."""
@@ -396,9 +398,28 @@ def normalised(
         out /= np.sqrt(np.where(outgoing > 0, outgoing, 1.0))[None, :]
         if symmetric:
             out = (out + out.T) / 2.0  # the two divisions round differently on either side of the diagonal
-    values = np.linalg.eigvalsh(out) if symmetric else np.linalg.eigvals(out)
-    radius = float(np.abs(values).max())
-    return out / radius if radius > 1e-6 else out
+    radius = spectral_radius(out, symmetric)
+    if radius <= 1e-6:
+        return out
+    out /= radius
+    return out
+
+
+def spectral_radius(matrix: np.ndarray, symmetric: bool) -> float:
+    """Largest absolute eigenvalue of a matrix without negative entries."""
+    if matrix.shape[0] <= DENSE:
+        values = np.linalg.eigvalsh(matrix) if symmetric else np.linalg.eigvals(matrix)
+        return float(np.abs(values).max())
+    from scipy.sparse import csr_array
+    from scipy.sparse.linalg import ArpackNoConvergence, eigs, eigsh
+
+    start = np.ones(matrix.shape[0])  # near the eigenvector sought, which has no negative entry; and no chance in it
+    try:
+        find = eigsh if symmetric else eigs
+        return float(np.abs(find(csr_array(matrix), 1, which="LM", v0=start, return_eigenvectors=False)[0]))
+    except ArpackNoConvergence:
+        values = np.linalg.eigvalsh(matrix) if symmetric else np.linalg.eigvals(matrix)
+        return float(np.abs(values).max())
 
 
 def evened(coupling: np.ndarray, power: float) -> np.ndarray:

@@ -48,10 +48,14 @@ from systems.lif_integrate import tick_constants
 from systems.spawn.circuit_model import BackgroundSpec, Cell, Circuit, Modulation, Projection, Reflex
 from systems.spawn.connectome import Connectome, delays_ms, tau_region_ms
 from systems.spawn.learning import components_of, make_rules
+from systems.spawn.synapse_layout import Chunk, lay
 
 CIRCUITS = Path(__file__).resolve().parents[2] / "assets" / "circuits"
 MAX_PARTS = 64  # as many threads as a world may have
 UNIT = 65536.0  # arrivals are counted in 2^-16 mV
+SHARED_FROM = 50_000  # neurons from which on kernels share their rows among threads: below, starting the threads costs
+# more than it saves (docs/bench.md), and a second thread steps the body while the brain goes on
+PACKED = 1 << 23  # a table of as many synapses keeps nothing but their parcels: 9 bytes a synapse, not 19
 RECEPTORS = {"ampa": (Ampa, Arrivals.ampa), "gaba": (Gaba, Arrivals.gaba), "gaba_slow": (GabaSlow, Arrivals.gaba_slow)}
 INPUTS = {
     Membrane.stimulus: Inputs.stimulus,
@@ -250,6 +254,40 @@ def table_of(population: Population, slow: set[tuple[str, str]]) -> tuple[type, 
     return tuple(components)
 
 
+def make_vectors(world: World, total: int):
+    """What runs over all neurons: (fired, arrivals by receptor, inputs by column of Membrane), and the spike log."""
+    fired = world.set_array(Spikes.fired, np.zeros(total, np.uint8))
+    world.set_array(Spikes.ids, np.zeros(total, np.int32))
+    world.set_array(Spikes.count, np.zeros(1, np.int64))
+    capacity = max(1 << 16, 4 * total)
+    for c, shape in ((SpikeLog.ids, capacity), (SpikeLog.ticks, capacity), (SpikeLog.substeps, capacity)):
+        world.set_array(c, np.zeros(shape, c.dtype))
+    world.set_array(SpikeLog.count, np.zeros(2, np.int64))
+    arrivals = {name: world.set_array(c, np.zeros(total, np.int32)) for name, (_, c) in RECEPTORS.items()}
+    inputs = {}
+    for c, shared in INPUTS.items():
+        inputs[c] = world.set_array(shared, np.zeros(total, np.float32))
+    world.set_array(Inputs.spread, np.zeros(total, np.float32))
+    return fired, arrivals, inputs
+
+
+def share_vectors(table, neurons: slice, fired, arrivals, inputs) -> None:
+    """Make the table's columns slices of the vectors over all neurons."""
+    table.share(Membrane.fired, fired[neurons])
+    for c, vector in inputs.items():
+        table.share(c, vector[neurons])
+    for receptor, (component, _) in RECEPTORS.items():
+        if component in table:
+            table.share(component.arrived, arrivals[receptor][neurons])
+
+
+def share_rows(world: World, total: int) -> None:
+    """Ranges of neurons for the threads of kernels; small networks are not shared."""
+    world.kernel_threads = parts = world.threads if total >= SHARED_FROM else 1
+    bounds = [total * p // parts // 256 * 256 for p in range(parts)] + [total]
+    world.set_array(Threads.bounds, np.array(bounds, np.int64))
+
+
 def make_neurons(world: World, network: Network, circuits: list[Circuit], substeps: int) -> None:
     """Lay the populations out in tables by what they need, and set every constant column."""
     slow = set()
@@ -263,18 +301,7 @@ def make_neurons(world: World, network: Network, circuits: list[Circuit], subste
     for population in network.populations:
         kinds.setdefault(table_of(population, slow), []).append(population)
     total = network.neuron_count = sum(p.count for p in network.populations)
-    fired = world.set_array(Spikes.fired, np.zeros(total, np.uint8))
-    world.set_array(Spikes.ids, np.zeros(total, np.int32))
-    world.set_array(Spikes.count, np.zeros(1, np.int64))
-    capacity = max(1 << 16, 4 * total)
-    for c, shape in ((SpikeLog.ids, capacity), (SpikeLog.ticks, capacity), (SpikeLog.substeps, capacity)):
-        world.set_array(c, np.zeros(shape, c.dtype))
-    world.set_array(SpikeLog.count, np.zeros(2, np.int64))
-    arrivals = {name: world.set_array(c, np.zeros(total, np.int32)) for name, (_, c) in RECEPTORS.items()}
-    inputs = {}
-    for c, shared in INPUTS.items():
-        inputs[c] = world.set_array(shared, np.zeros(total, np.float32))
-    world.set_array(Inputs.spread, np.zeros(total, np.float32))
+    fired, arrivals, inputs = make_vectors(world, total)
     at = 0
     for components, members in kinds.items():
         first = at
@@ -284,12 +311,7 @@ def make_neurons(world: World, network: Network, circuits: list[Circuit], subste
             at += population.count
         name = "neurons_" + "_".join(c.__name__.lower() for c in components[3:]) if len(components) > 3 else "neurons"
         table = world.add_table(name, [*components, TickConstants], at - first)
-        table.share(Membrane.fired, fired[first:at])
-        for c, vector in inputs.items():
-            table.share(c, vector[first:at])
-        for receptor, (component, _) in RECEPTORS.items():
-            if component in table:
-                table.share(component.arrived, arrivals[receptor][first:at])
+        share_vectors(table, slice(first, at), fired, arrivals, inputs)
         for population in members:
             fill(world, table, population, slice(population.first - first, population.first - first + population.count),
                  substeps)  # fmt: skip
@@ -390,6 +412,14 @@ def joined_pairs(spec: Projection, sources: list[Population], target: Population
     ]
 
 
+def by_instance(sources: list[Population]) -> dict[str, list[Population]]:
+    """The source populations of each instance: what `joined_pairs` finds for relation same, found once."""
+    found: dict[str, list[Population]] = {}
+    for source in sources:
+        found.setdefault(source.instance, []).append(source)
+    return found
+
+
 def sample_weights(rng: np.random.Generator, spec: Projection, psp: float, shape: tuple[int, int]) -> np.ndarray:
     """Lognormal PSPs [mV], scaled so that each target's sum is exactly shape[1] * psp."""
     if spec.psp_cv == 0:
@@ -407,7 +437,7 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
     for population in network.populations:
         by_cell.setdefault((population.structure, population.cell_name), []).append(population)
     used = dict.fromkeys(gains, False)
-    chunks: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {(r, ""): [] for r in RECEPTORS}
+    chunks: dict[tuple[str, str], list[Chunk]] = {(r, ""): [] for r in RECEPTORS}
     network.reflexes = [ReflexArc(c.structure, spec) for c in circuits for spec in c.reflexes]
     groups = Groups(by_cell, network)
     velocity = network.parameters.get("velocity", 6.0)
@@ -442,30 +472,28 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
             if spec.rule:  # a table of its own
                 branch = f"{spec.rule.kind}_{name}" + (f"_{repeat}" if repeat else "")
             rng = world.streams.generator(f"synapses/{name}/{repeat}")
+            tracts = Tracts(network, sources, velocity) if spec.relation == "connectome" else None
+            same = by_instance(sources) if spec.relation == "same" else None
+            into = chunks.setdefault((sources[0].cell.acts_on, branch), [])
             for target in targets:
-                if spec.relation == "connectome":
-                    made = sample_connectome(rng, network, spec, sources, target, gain, velocity)
+                if tracts is not None:
+                    made = sample_connectome(rng, network, spec, tracts, target, gain)
+                elif same is not None:
+                    made = sample_pair(rng, spec, same.get(target.instance, []), target, gain)
                 else:
                     made = sample_pair(rng, spec, joined_pairs(spec, sources, target, body), target, gain)
                 if made is not None:
-                    pre, post, weight, delay = made
-                    project = np.full(pre.size, number, np.uint16)
-                    gained = np.full(pre.size, group, np.uint8)
-                    columns = (pre, post, weight, delay, project, gained)
-                    chunks.setdefault((sources[0].cell.acts_on, branch), []).append(columns)
-                    network.projections[number].count += pre.size
+                    into.append(Chunk(*made, number, group))
+                    network.projections[number].count += made[0].size
     for glob, hit in used.items():
         if not hit:
             known = ", ".join(dict.fromkeys(p.name for p in network.projections))
             raise UserError(f"brain.gains: no projection matches {glob!r} (there are: {known})")
     for receptor in {receptor: None for (receptor, _), parts in chunks.items() if parts}:
-        nothing = [np.zeros(1, kind) for kind in (np.int32, np.int32, np.float32)]
-        nothing += [np.ones(1, np.uint8), np.zeros(1, np.uint16), np.zeros(1, np.uint8)]  # a table must have a row
-        whole = {branch: [np.concatenate(x) for x in zip(*parts, strict=True)] if parts else nothing
-                 for (r, branch), parts in chunks.items() if r == receptor}  # fmt: skip
-        slots = 1 << max(int(columns[3].max()).bit_length() for columns in whole.values())
-        for branch, columns in whole.items():
-            lay_out(world, network, receptor, branch, columns, slots)
+        whole = {branch: parts for (r, branch), parts in chunks.items() if r == receptor and (parts or not branch)}
+        slots = 1 << max(int(c.delay.max(initial=1)) for parts in whole.values() for c in parts).bit_length()
+        for branch, parts in whole.items():
+            lay_out(world, network, receptor, branch, parts, slots)
     groups.lay_out(world)
     make_rules(world, network, learning)
 
@@ -576,63 +604,79 @@ def sample_pair(rng, spec: Projection, sources: list[Population], target: Popula
             delay.ravel().astype(np.uint8))  # fmt: skip
 
 
-def sample_connectome(rng, network: Network, spec: Projection, sources, target: Population, gain, velocity):
+class Tracts:
+    """What sampling along tracts needs of the source populations of a projection; arrays are [populations]."""
+
+    def __init__(self, network: Network, sources: list[Population], velocity: float):
+        self.connectome, self.velocity = network.connectome, velocity
+        self.row = {label: k for k, label in enumerate(network.connectome.labels)}
+        self.region = np.array([self.row[s.instance] for s in sources])
+        self.first, self.count = np.array([s.first for s in sources]), np.array([s.count for s in sources])
+        self.scale = np.array([s.scale for s in sources])
+        self.cells = np.bincount(self.region, self.count, minlength=len(self.row))[self.region]
+
+    def delays(self, row: int) -> np.ndarray:
+        """From each source population to a region [tick]."""
+        return delays_ms(self.connectome.lengths_mm[row], self.velocity)[self.region]
+
+
+def sample_connectome(rng, network: Network, spec: Projection, tracts: Tracts, target: Population, gain: float):
     """Sources drawn by tract weight; in-degree = spec.indegree x summed weight of the chosen tracts."""
-    labels = {label: k for k, label in enumerate(network.connectome.labels)}
-    row = labels[target.instance]
-    region = np.array([labels[s.instance] for s in sources])
-    weight_of = network.weights[row, region] * np.array([s.count for s in sources], float)
-    cells_in_region = np.bincount(region, [s.count for s in sources], minlength=len(labels))
-    weight_of = weight_of / cells_in_region[region]  # a region's tract weight is shared by its source cells
-    scale = np.array([s.scale for s in sources])
+    row = tracts.row[target.instance]
+    weight_of = network.weights[row, tracts.region] * tracts.count.astype(float)
+    weight_of = weight_of / tracts.cells  # a region's tract weight is shared by its source cells
     if spec.direction == "feedforward":
-        weight_of = np.where(scale < target.scale - 1e-9, weight_of, 0.0)
+        weight_of = np.where(tracts.scale < target.scale - 1e-9, weight_of, 0.0)
     elif spec.direction == "feedback":
-        weight_of = np.where(scale < target.scale - 1e-9, 0.0, weight_of)
+        weight_of = np.where(tracts.scale < target.scale - 1e-9, 0.0, weight_of)
     exact = spec.indegree * weight_of.sum()
     k = round(exact)
     if k < 1:
         return None
     post = np.arange(target.first, target.first + target.count)
-    pick = rng.choice(len(sources), (post.size, k), p=weight_of / weight_of.sum())
-    first = np.array([s.first for s in sources])
-    count = np.array([s.count for s in sources])
-    pre = first[pick] + (rng.random((post.size, k)) * count[pick]).astype(np.int64)
+    chance = weight_of / weight_of.sum()
+    heard = np.flatnonzero(chance)
+    below = chance[heard].cumsum()
+    below /= below[-1]
+    pick = heard[below.searchsorted(rng.random((post.size, k)), side="right")]  # as rng.choice(sources, p=chance)
+    pre = tracts.first[pick] + (rng.random((post.size, k)) * tracts.count[pick]).astype(np.int64)
     weight = sample_weights(rng, spec, spec.psp * gain * exact / k, (post.size, k))
-    if spec.delay == "tract":
-        delay = delays_ms(network.connectome.lengths_mm, velocity)[row, region][pick]
-    else:
-        delay = np.full(pre.shape, round(spec.delay))
+    delay = tracts.delays(row)[pick] if spec.delay == "tract" else np.full(pre.shape, round(spec.delay))
     return (pre.ravel().astype(np.int32), np.repeat(post, k).astype(np.int32), weight.ravel(),
             delay.ravel().astype(np.uint8))  # fmt: skip
 
 
-def lay_out(world: World, network: Network, receptor: str, branch: str, columns: list[np.ndarray], slots: int) -> None:
+def lay_out(world: World, network: Network, receptor: str, branch: str, chunks: list[Chunk], slots: int) -> None:
     """Sort by source, then target; index by (source, part of the target range). The first table makes the ring."""
-    pre, post, weight, delay, project, group = columns
-    total = network.neuron_count
-    order = np.argsort(pre.astype(np.int64) * total + post, kind="stable")
-    pre, post = pre[order], post[order]
+    total, bounds = network.neuron_count, world[Threads.bounds]
+    size, weighty = sum(c.pre.size for c in chunks), any(c.weight.any() for c in chunks)
+    if not chunks:  # a table must have a row
+        one = np.zeros(1, np.int32)
+        chunks = [Chunk(one, one, np.zeros(1, np.float32), np.ones(1, np.uint8), 0)]
+    packed = not branch and size >= PACKED
+    rule = network.projections[chunks[0].projection].spec.rule if branch else None
+    made = lay(chunks, bounds, parcels if packed else None, len(network.projections))
     name = f"synapses_{receptor}_{branch}" if branch else f"synapses_{receptor}"
-    rule = network.projections[int(project[0])].spec.rule if branch else None
     components = [Gained, Branch, *(components_of(rule) if rule else [])] if branch else [Fanout]
-    table = world.add_table(name, [Synapse, *components], pre.size)
-    table[Synapse.post][:] = post
-    table[Synapse.weight][:] = weight[order]
-    table[Synapse.delay][:] = delay[order]
-    network.projection_of[name], network.receptor_of[name] = project[order], receptor
-    network.synapse_count += pre.size if weight.any() else 0
-    bounds = world[Threads.bounds]
-    key = pre.astype(np.int64) * total + post
-    edges = np.arange(total, dtype=np.int64)[:, None] * total + bounds[None, :]
-    start = np.searchsorted(key, edges).astype(np.int32)
+    network.projection_of[name], network.receptor_of[name] = made.projection, receptor
+    network.synapse_count += size if weighty else 0
+    if packed:
+        parcel = made.parcel
+        table = world.add_table(name, [Synapse, *components])
+        table.derive(size, {Synapse.post: lambda: (parcel & np.uint64(0xFFFFFF)).astype(np.int32),
+                            Synapse.weight: lambda: (parcel >> np.uint64(32)).astype(np.float32) / np.float32(UNIT),
+                            Synapse.delay: lambda: (parcel >> np.uint64(24)).astype(np.uint8)})  # fmt: skip
+    else:
+        table = world.add_table(name, [Synapse, *components], made.post.size)
+        for column, values in ((Synapse.post, made.post), (Synapse.weight, made.weight), (Synapse.delay, made.delay)):
+            table[column][:] = values
     if branch:
-        table[Gained.group][:] = group[order]
-        table.set_side(Branch.start, start)
+        table[Gained.group][:] = made.group
+        table.set_side(Branch.start, made.start)
         table.set_side(Branch.ring, world.tables[f"synapses_{receptor}"][Fanout.ring])
         return
-    table.set_side(Fanout.start, start)
-    table.set_side(Fanout.parcel, parcels(post, table[Synapse.weight], table[Synapse.delay]))
+    table.set_side(Fanout.start, made.start)
+    table.set_side(Fanout.parcel, made.parcel if packed else parcels(made.post, made.weight, made.delay))
     table.set_side(Fanout.ring, np.zeros((slots, total), np.int32))
     table.set_side(Fanout.arrived, world[RECEPTORS[receptor][1]])
     table.set_side(Fanout.saturated, np.zeros(MAX_PARTS, np.int64))

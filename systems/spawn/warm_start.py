@@ -6,9 +6,11 @@ import numpy as np
 
 from components.network import Fanout, Synapse
 from components.neuron import Ampa, Membrane, Nmda
+from engine.kernel import kernel
 from engine.world import World
 from systems.spawn.network import RECEPTORS, UNIT, Network, fanout_of
 
+TOGETHER = 1 << 26  # draws and arrivals of surrogates handled at a time
 PAST = 40  # ticks before the start whose arrivals still stand in the synaptic drives (3 slow-inhibition constants)
 
 
@@ -28,25 +30,57 @@ def warm_start(world: World, network: Network, profile: str, substeps: int) -> N
     rng = world.streams.generator("warm start")
     for name, receptor in network.receptor_of.items():
         table, component = world.tables[name], RECEPTORS[receptor][0]
-        start, ring, delays = fanout_of(table), world.tables[f"synapses_{receptor}"][Fanout.ring], table[Synapse.delay]
+        start, ring = fanout_of(table), world.tables[f"synapses_{receptor}"][Fanout.ring]
         slots, total = ring.shape
         history = slots + PAST
-        number, when = np.nonzero(rng.random((total, history), dtype=np.float32) < chance[:, None])
-        first, last = start[number, 0], start[number, -1]
-        lengths = last - first
-        rows = np.repeat(first - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(lengths.sum())
-        arrival = np.repeat(when - history, lengths) + delays[rows]  # tick of arrival; the run starts at 0
-        amount = (table[Synapse.weight][rows] * np.float32(UNIT) + np.float32(0.5)).astype(np.int64)
-        post = table[Synapse.post][rows]
-        coming = arrival >= 0
-        cells = arrival[coming].astype(np.int64) * total + post[coming]
-        ring += np.bincount(cells, amount[coming], minlength=ring.size).reshape(ring.shape).astype(np.int32)
-        past = (arrival < 0) & (arrival >= -PAST)
-        open_drives(world, component, arrival[past], post[past], amount[past], substeps)
-        if component is Ampa:
-            sources = np.repeat(np.arange(total), start[:, -1] - start[:, 0])
-            charge = table[Synapse.weight] * np.float32(UNIT) * chance[sources].astype(np.float32)
-            fill_slow(world, np.bincount(table[Synapse.post], charge, total))
+        parcel = table[Fanout.parcel] if Fanout in table else None
+        delays, weights, posts = (None, None, None) if parcel is not None else (
+            table[Synapse.delay], table[Synapse.weight], table[Synapse.post])  # fmt: skip
+        for rows in some(start, chance, history):
+            number, when = np.nonzero(rng.random((rows.stop - rows.start, history), dtype=np.float32)
+                                      < chance[rows, None])  # fmt: skip
+            first, last = start[rows][number, 0], start[rows][number, -1]
+            lengths = last - first
+            row = np.repeat(first - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(lengths.sum())
+            if parcel is not None:
+                word = parcel[row]
+                post, amount = (word & np.uint64(0xFFFFFF)).astype(np.int32), (word >> np.uint64(32)).astype(np.int64)
+                delay = (word >> np.uint64(24)).astype(np.uint8)
+            else:
+                post, delay = posts[row], delays[row]
+                amount = (weights[row] * np.float32(UNIT) + np.float32(0.5)).astype(np.int64)
+            arrival = np.repeat(when - history, lengths) + delay  # tick of arrival; the run starts at 0
+            coming = arrival >= 0
+            add_arrivals(ring, arrival[coming], post[coming], amount[coming])
+            past = (arrival < 0) & (arrival >= -PAST)
+            open_drives(world, component, arrival[past], post[past], amount[past], substeps)
+            if component is Ampa and any(Nmda in t for t in world.tables_with([Membrane])):
+                whole = slice(start[rows.start, 0], start[rows.stop - 1, -1])
+                source = np.repeat(chance[rows], start[rows, -1] - start[rows, 0])
+                if parcel is not None:
+                    post, amount = parcel[whole] & np.uint64(0xFFFFFF), parcel[whole] >> np.uint64(32)
+                else:
+                    post, amount = posts[whole], weights[whole] * np.float32(UNIT)
+                fill_slow(world, np.bincount(post.astype(np.int64), amount * source, total))
+
+
+def some(start: np.ndarray, chance: np.ndarray, history: int):
+    """Ranges of neurons whose surrogates make about `TOGETHER` arrivals, so that large networks take no more memory."""
+    total = chance.size
+    arrivals = np.cumsum(history * (4 + chance * (start[:, -1] - start[:, 0])))
+    ends = [*np.searchsorted(arrivals, np.arange(TOGETHER, arrivals[-1], TOGETHER)), total]
+    first = 0
+    for end in ends:
+        if end > first:
+            yield slice(first, end)
+            first = end
+
+
+@kernel
+def add_arrivals(ring, arrival, post, amount):
+    """ring[arrival, post] += amount; shapes [slots, neurons] and [arrivals]."""
+    for k in range(arrival.shape[0]):
+        ring[arrival[k], post[k]] += np.int32(amount[k])
 
 
 def open_drives(world: World, component, arrival, post, amount, substeps: int) -> None:

@@ -341,7 +341,7 @@ def test_malformed_npz_is_one_clear_line(tmp_path, change, words):
         ({"lengths.csv": "\n"}, r"lengths.csv: expected rows of numbers, found an empty file"),
         ({"lengths.csv": None}, r"lengths.csv: expected a readable file, found No such file"),
         ({"lengths.csv": "0,nan\n1,0"}, r"lengths.csv: row 1, column 2: expected a finite number, found nan"),
-        ({"labels.txt": "a\n"}, r"labels.txt: expected 2 to 4096 labels, found 1"),
+        ({"labels.txt": "a\n"}, r"labels.txt: expected 2 to 5200 labels, found 1"),
         ({"labels.txt": "a\na\n"}, r"labels.txt: expected no label twice"),
         ({"labels.txt": "a\nb\nc\n"}, r"weights.csv: expected 3 x 3 .3 labels., found 2 x 2"),
         ({"positions.csv": "1,2\n3,4\n"}, r"positions.csv: expected 2 x 3"),
