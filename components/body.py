@@ -61,3 +61,10 @@ class BodyState(Resource):
     wrench = column("f8", unit="N, N m", doc="Force and torque the outside world applies to each part; [parts, 6].")
     hold = column("u1", unit="flag", doc="Constraints by which the examiner holds the body; shape [constraints].")
     holder = column("f8", unit="m", doc="Where the examiner's holding hands are; shape [hands, 3].")
+    holder_turn = column("f8", unit="1", doc="How those hands are turned, as quaternions; shape [hands, 4].")
+    carry = column("f8", unit="m, 1, flag", doc="Where they carry what they hold: place, quaternion, and 1: take "
+                   "hold of it where it is, 2: on the way, 0: at rest; shape [hands, 8].")  # fmt: skip
+    grip = column("f8", unit="SI", doc="Forces at points of parts: part (0: none), point on it [m], target [m] "
+                  "or force [N], spring [N/m] (0: a plain force), damping [N s/m], most [N]; "
+                  "shape [grips, 10].")  # fmt: skip
+    gravity = column("f8", unit="m/s2", doc="Pull of gravity in the world; shape [3].")

@@ -8,15 +8,19 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from engine.component import Resource
 from engine.errors import UserError
+from engine.kernel import kernel
 from engine.schedule import Runner
 
 FORMAT = 1
+SPARSE_BYTES = 1 << 18  # arrays from this size on are kept without their zeros
 
 
 def state_arrays(runner: Runner) -> dict[str, np.ndarray]:
@@ -127,6 +131,95 @@ def load(runner: Runner, path: str | os.PathLike) -> None:
     for array, value in columns:
         array[...] = value
     world.tick = int(saved["tick"])
+
+
+# in memory ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Mark:
+    """A moment kept in memory: what `mark` took and `recall` puts back."""
+
+    tick: int
+    arrays: list[np.ndarray | tuple[np.ndarray, np.ndarray]]
+    objects: list[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        return sum(a.nbytes if isinstance(a, np.ndarray) else a[0].nbytes + a[1].nbytes for a in self.arrays)
+
+
+@kernel
+def squeeze(pairs, cells, where, value):
+    """Places and values of the cells that are not 0; how many, or -1 if they are more than there is room for.
+
+    `pairs` [n] are the same bytes as `cells` [2 n], two at a time: nearly all are 0.
+    """
+    found = 0
+    for k in range(pairs.size):
+        if pairs[k] != 0:
+            for c in (2 * k, 2 * k + 1):
+                if cells[c] != 0:
+                    if found == where.size:
+                        return -1
+                    where[found] = c
+                    value[found] = cells[c]
+                    found += 1
+    return found
+
+
+class Marks:
+    """Takes and recalls moments of one runner; keeps what it needs to do so fast."""
+
+    def __init__(self, runner: Runner):
+        self.runner = runner
+        self._version = -1
+
+    def _look(self) -> None:
+        """The arrays of state, found anew when the structure changed."""
+        if self._version == self.runner.world.structure_version:
+            return
+        self._arrays = list(state_arrays(self.runner).values())
+        room = 0
+        self._sparse = []
+        for array in self._arrays:
+            fits = array.dtype == np.int32 and array.nbytes >= SPARSE_BYTES and array.size % 2 == 0
+            fits = fits and array.flags.c_contiguous
+            self._sparse.append((array.reshape(-1).view(np.int64), array.reshape(-1)) if fits else None)
+            room = max(room, array.size // 4 if fits else 0)
+        self._where, self._value = np.empty(room, np.int32), np.empty(room, np.int32)
+        self._version = self.runner.world.structure_version
+
+    def mark(self) -> Mark:
+        """The moment as it is, between two ticks."""
+        self._look()
+        arrays: list = []
+        for array, views in zip(self._arrays, self._sparse, strict=True):
+            room = array.size // 4
+            found = squeeze(*views, self._where[:room], self._value[:room]) if views is not None else -1
+            if found >= 0:
+                arrays.append((self._where[:found].copy(), self._value[:found].copy()))
+            else:
+                arrays.append(array.copy())
+        things = self.runner.world.objects.values()
+        objects = [t.mark() if hasattr(t, "mark") else t.snapshot() if hasattr(t, "snapshot") else None for t in things]
+        return Mark(self.runner.world.tick, arrays, objects)
+
+    def recall(self, mark: Mark) -> None:
+        """Be as at that moment; the mark stays good for further times."""
+        self._look()
+        for array, kept in zip(self._arrays, mark.arrays, strict=True):
+            if isinstance(kept, tuple):
+                flat = array.reshape(-1)
+                flat[:] = 0
+                flat[kept[0]] = kept[1]
+            else:
+                array[...] = kept
+        for thing, kept in zip(self.runner.world.objects.values(), mark.objects, strict=True):
+            if kept is not None:
+                (thing.recall if hasattr(thing, "recall") else thing.restore)(kept)
+        self.runner.world.tick = mark.tick
 
 
 def dump_scene(scene: dict) -> str:

@@ -15,6 +15,17 @@ from engine.world import World
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A system in three parts, of which the middle one can run while the next ticks begin; all get its arguments."""
+
+    before: Callable
+    work: Callable
+    after: Callable
+    late: tuple[Column, ...]
+    """What only `after` writes: whoever touches these columns waits."""
+
+
+@dataclass(frozen=True)
 class System:
     """A declared system. Called with `(row_count, *reads, *optional_reads, *writes, *optional_writes, *objects)`.
 
@@ -29,8 +40,8 @@ class System:
     objects: tuple[type, ...]
     watches: bool = False
     """Whether it may look at every column, whatever it declares (a probe), so that nothing may run beside it."""
-    aside: tuple[Callable, Callable, Callable] | None = None
-    """What it does before, beside and after others, if its middle part can run while the next ticks begin."""
+    aside: Beside | None = None
+    """Its parts, if one of them can run beside others."""
 
     @property
     def name(self) -> str:
@@ -96,7 +107,7 @@ class Call:
         mine, theirs = self.system, other.system
         touched = {*mine.reads, *mine.optional_reads, *mine.writes, *mine.optional_writes}
         shared = any(kind in theirs.objects for kind in mine.objects)
-        return mine.watches or shared or not touched.isdisjoint((*theirs.writes, *theirs.optional_writes))
+        return mine.watches or shared or not touched.isdisjoint(theirs.aside.late)
 
 
 def system(
@@ -107,7 +118,7 @@ def system(
     optional_writes: Iterable[Column] = (),
     objects: Iterable[type] = (),
     watches: bool = False,
-    aside: tuple[Callable, Callable, Callable] | None = None,
+    aside: Beside | None = None,
 ):
     """Declare the decorated function or kernel as a system."""
 

@@ -53,6 +53,14 @@ class SpikeObserver:
             "ids": ids, "ticks": ticks, "substeps": substeps,
         }  # fmt: skip
 
+    def mark(self) -> tuple:
+        """The same for a moment kept in memory: blocks are never changed, so they are shared."""
+        return self.digest, self.total, self.lost, tuple(self._blocks)
+
+    def recall(self, mark: tuple) -> None:
+        self.digest, self.total, self.lost, blocks = mark
+        self._blocks = deque(blocks)
+
     def restore(self, saved: dict[str, np.ndarray]) -> None:
         self.digest = np.asarray(saved["digest"], np.uint8).tobytes()
         self.total, self.lost = (int(x) for x in saved["totals"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from components.body import BodyState
-from engine.system import system
+from engine.system import Beside, system
 
 
 class Physics:
@@ -20,7 +20,8 @@ class Physics:
         self.data = body.new_data()
         self.steps = 0
         data = self.data
-        self.inputs = data.ctrl, data.qfrc_applied, data.xfrc_applied, data.eq_active, data.mocap_pos
+        self.inputs = (data.ctrl, data.qfrc_applied, data.xfrc_applied, data.eq_active, data.mocap_pos,
+                       data.mocap_quat, self.model.opt.gravity)  # fmt: skip
         self.readings = data.sensordata
         mujoco.mj_forward(self.model, data)
 
@@ -43,37 +44,106 @@ class Physics:
         kind = self._mujoco.mjtState.mjSTATE_INTEGRATION
         self._mujoco.mj_setState(self.model, self.data, np.asarray(saved["state"], float), kind)
         self.steps = int(saved["steps"][0])
+        self._mujoco.mj_kinematics(self.model, self.data)  # for who looks before the next step
+
+    # the examiner's hands ---------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Bring positions and velocities up to date, which mj_step leaves one step behind and a snapshot lacks."""
+        self._mujoco.mj_kinematics(self.model, self.data)
+        self._mujoco.mj_comPos(self.model, self.data)
+        self._mujoco.mj_comVel(self.model, self.data)
+
+    def _place(self, part: int, point: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """World position [3] and orientation [9] of a point and frame fixed to a part."""
+        at, frame = np.zeros(3), np.zeros(9)
+        self._mujoco.mj_local2Global(self.data, at, frame, point, turn, part, 0)
+        return at, frame
+
+    def pull(self, grip: np.ndarray) -> None:
+        """Forces at points of parts, springs and plain ones (BodyState.grip), added to the forces on the joints."""
+        m, model, data = self._mujoco, self.model, self.data
+        self._refresh()
+        for part, x, y, z, *aim, stiffness, damping, most in grip[grip[:, 0] > 0]:
+            at, _ = self._place(int(part), np.array([x, y, z]), UNTURNED)
+            force = np.array(aim)
+            if stiffness > 0.0:
+                spin = np.zeros(6)  # turning, then moving, about the part's own origin, along the world's axes
+                m.mj_objectVelocity(model, data, m.mjtObj.mjOBJ_XBODY, int(part), spin, 0)
+                origin, _ = self._place(int(part), np.zeros(3), UNTURNED)
+                speed = spin[3:] + np.cross(spin[:3], at - origin)
+                force = stiffness * (force - at) - damping * speed
+                size = float(np.linalg.norm(force))
+                if size > most:
+                    force *= most / size
+            m.mj_applyFT(model, data, force, np.zeros(3), at, int(part), data.qfrc_applied)
+
+    def carry(self, hold: np.ndarray, holder: np.ndarray, holder_turn: np.ndarray, carry: np.ndarray) -> None:
+        """Hands that take hold begin where the part is, then go to where they carry it, no faster than a person's."""
+        m, model = self._mujoco, self.model
+        dt = float(model.opt.timestep)
+        if (carry[:, 7] == 1.0).any():
+            self._refresh()
+        for hand in np.flatnonzero(carry[:, 7]):
+            goal = carry[hand]
+            if goal[7] == 1.0:
+                held = next(k for k in range(model.neq) if model.body_mocapid[model.eq_obj1id[k]] == hand)
+                holder[hand], frame = self._place(int(model.eq_obj2id[held]), np.zeros(3), UNTURNED)
+                m.mju_mat2Quat(holder_turn[hand], frame)
+                goal[7] = 2.0
+            way, turn = goal[:3] - holder[hand], np.zeros(3)
+            m.mju_subQuat(turn, goal[3:7], holder_turn[hand])
+            left = max(float(np.linalg.norm(way)) / CARRY_M_S, float(np.linalg.norm(turn)) / CARRY_RAD_S) / dt
+            if left <= 1.0:
+                holder[hand], holder_turn[hand], goal[7] = goal[:3], goal[3:7], 0.0
+            else:
+                holder[hand] += way / left
+                m.mju_quatIntegrate(holder_turn[hand], turn, 1.0 / left)
 
 
-def hand_over(n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, physics):
+UNTURNED = np.array([1.0, 0.0, 0.0, 0.0])
+CARRY_M_S, CARRY_RAD_S = 0.25, 1.5  # an examiner's hands are gentle
+
+
+def hand_over(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
+              physics):  # fmt: skip
     """Control and outside forces of the step to come."""
-    into = physics.inputs
-    np.add(ctrl, hand, out=into[0])
-    into[1][:] = joint_torque
-    into[2][:] = wrench
-    into[3][:] = hold
-    into[4][:] = holder
+    to_ctrl, to_joints, to_parts, to_hold, to_holder, to_turn, to_gravity = physics.inputs
+    np.add(ctrl, hand, out=to_ctrl)
+    to_joints[:] = joint_torque
+    to_parts[:] = wrench
+    to_hold[:] = hold
+    if carry[:, 7].any():
+        physics.carry(hold, holder, holder_turn, carry)
+    to_holder[:] = holder
+    to_turn[:] = holder_turn
+    to_gravity[:] = gravity
+    if grip[0, 0] > 0:
+        physics.pull(grip)
 
 
-def advance(n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, physics):
+def advance(*arguments):
     """One step; nothing but the physics is touched, so that others may run beside it."""
-    physics.step()
+    arguments[-1].step()
 
 
-def take_readings(n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, physics):
+def take_readings(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
+                  physics):  # fmt: skip
     """Sensor readings after the step."""
     sensors[:] = physics.readings
 
 
 @system(
-    reads=[BodyState.ctrl, BodyState.hand, BodyState.joint_torque, BodyState.wrench, BodyState.hold, BodyState.holder],
-    writes=[BodyState.sensors],
+    reads=[BodyState.ctrl, BodyState.hand, BodyState.joint_torque, BodyState.wrench, BodyState.grip, BodyState.gravity,
+           BodyState.hold],
+    writes=[BodyState.sensors, BodyState.holder, BodyState.holder_turn, BodyState.carry],
     objects=[Physics],
-    aside=(hand_over, advance, take_readings),
-)
-def physics_step(n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, physics):
+    aside=Beside(hand_over, advance, take_readings, late=(BodyState.sensors,)),
+)  # fmt: skip
+def physics_step(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
+                 physics):  # fmt: skip
     """Hand over control and outside forces, take one step, take the sensor readings."""
-    arguments = (n, ctrl, hand, joint_torque, wrench, hold, holder, sensors, physics)
+    arguments = (n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry, physics)
     hand_over(*arguments)
     advance(*arguments)
     take_readings(*arguments)

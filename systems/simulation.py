@@ -26,7 +26,7 @@ from systems.spawn.build import build_world
 from systems.spawn.learning import presynaptic
 from systems.spawn.network import Network
 from systems.spawn.scene_model import SCENES, Scene, check_files
-from systems.timeline import Action, Timeline
+from systems.timeline import GRAVITY, Action, Timeline
 
 MAX_THREADS = 64
 
@@ -178,7 +178,7 @@ class Simulation:
         ms = math.inf if last is None else _ms(last)
         if not ms > 0:
             raise UserError(f"{verb} {of}: last: expected a time above 0 ms, got {last!r}")
-        if not math.isfinite(value) or (verb != "stimulate" and value < 0):
+        if not math.isfinite(value) or (verb not in ("stimulate", "turn", "tilt", "hold") and value < 0):
             raise UserError(f"{verb} {of}: expected a strength of 0 or more, got {value}")
         if not any(more.get("direction", (1.0,))):
             raise UserError(f"{verb} {of}: direction: expected three numbers that are not all 0")
@@ -189,6 +189,22 @@ class Simulation:
         """Press a patch of skin with the examiner's fingertip."""
         self._act("touch", patch, last, quantity(force, "force"))
 
+    def pinch(self, patch: str, force: str = "3 N", last: str = "500 ms") -> None:
+        """Pinch a patch of skin between two fingers."""
+        self._act("pinch", patch, last, quantity(force, "force"))
+
+    def prick(self, patch: str, force: str = "5 N", last: str = "50 ms") -> None:
+        """Prick a patch of skin."""
+        self._act("prick", patch, last, quantity(force, "force"))
+
+    def stroke(self, patches, force: str = "1 N", last: str = "600 ms") -> None:
+        """Stroke patches of skin, one after another; they share the time evenly."""
+        ms, patches = _ms(last), list(patches)
+        if not patches:
+            raise UserError("stroke: expected at least one patch, got none")
+        path = tuple((self.tick + round(k * ms / len(patches)), patch) for k, patch in enumerate(patches))
+        self._act("stroke", patches[0], last, quantity(force, "force"), path=path)
+
     def tap(self, muscle: str, torque: str = "0.2 N m", last: str = "20 ms") -> None:
         """Stretch a muscle by a short torque about its joint."""
         self._act("tap", muscle, last, quantity(torque, "torque"))
@@ -196,6 +212,34 @@ class Simulation:
     def push(self, part: str, force: str, direction=(1.0, 0.0, 0.0), last: str = "100 ms") -> None:
         """Push a part of the body."""
         self._act("push", part, last, quantity(force, "force"), direction=tuple(direction))
+
+    def grab(self, part: str, to, at=(0.0, 0.0, 0.0), force: str = "10 N", last: str | None = "1 s") -> None:
+        """Hold a part at a point [m, its own frame] and pull it to a place [m, world] like a damped spring."""
+        path = ((self.tick, *(float(x) for x in to)),)
+        self._act("grab", part, last, quantity(force, "force"), point=tuple(float(x) for x in at), path=path)
+
+    def drop(self, height: str = "10 cm") -> None:
+        """Let the body fall, and catch it."""
+        metres = quantity(height, "length") / 1000.0
+        if not 0 < metres <= 2:
+            raise UserError(f"drop: height: expected a length above 0 mm and at most 2 m, got {height}")
+        self._act("drop", "", round(math.sqrt(2.0 * metres / GRAVITY) * 1000.0) or 1, metres)
+
+    def tilt(self, angle: str, axis=(0.0, 1.0, 0.0), last: str | None = "1 s") -> None:
+        """Tilt the ground about an axis of the world."""
+        self._act("tilt", "", last, quantity(angle, "angle"), direction=tuple(axis))
+
+    def hold(self, pose: str = "upright", lift: str = "0 mm", last: str | None = "5 s") -> None:
+        """Take the body and hold it as one of its held poses does."""
+        self._act("hold", pose, last, quantity(lift, "length") / 1000.0)
+
+    def turn(self, joint: str, torque: str, last: str | None = "1 s") -> None:
+        """Turn a joint by a torque; the sign is the direction."""
+        self._act("turn", joint, last, quantity(torque, "torque"))
+
+    def inhibit(self, selector: str, drive: str, last: str | None = "50 ms") -> None:
+        """Hold the selected neurons down by a constant drive."""
+        self._act("inhibit", selector, last, quantity(drive, "potential"))
 
     def stimulate(self, selector: str, drive: str, last: str = "50 ms") -> None:
         """Add a constant drive to the selected neurons."""
@@ -210,9 +254,10 @@ class Simulation:
         self._act("restore", selector, None)
 
     # state ------------------------------------------------------------------------------------------------------
-    def save(self, path) -> None:
-        """Write a snapshot; `load_state` continues from it bit for bit."""
-        snapshot.save(self.runner, path, {"scene": snapshot.dump_scene(dump(self.scene)), "title": self.scene.title})
+    def save(self, path, **more: str) -> None:
+        """Write a snapshot; `load_state` continues from it bit for bit. `more` is kept as attributes of the file."""
+        kept = {"scene": snapshot.dump_scene(dump(self.scene)), "title": self.scene.title}
+        snapshot.save(self.runner, path, kept | more)
 
     def load_state(self, path) -> Simulation:
         """Continue from a snapshot of the same scene and seed; `brain.learning` may differ."""

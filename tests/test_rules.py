@@ -36,13 +36,19 @@ READ = {
     "systems/view/": POSE | HANDS,  # the view draws a copy
     "systems/physics_step.py": HANDS | {"sensordata"},  # owns the physics; hands over sensor readings, nothing else
     "systems/spawn/body.py": HANDS | {"qpos", "qvel"},  # lays a body out in its pose before the first tick
-    "systems/spawn/build.py": {"sensordata", "eq_active", "mocap_pos"},  # first readings, before the first tick
+    "systems/spawn/build.py": {
+        "sensordata",
+        "eq_active",
+        "mocap_pos",
+        "mocap_quat",
+    },  # first readings, before the first tick
     "tools/make_newborn.py": POSE | HANDS,  # writes an MJCF file with its key poses; no nervous system is near
 }
 ASSIGN = {
-    "systems/physics_step.py": HANDS - {"act", "mocap_quat"},
+    "systems/physics_step.py": HANDS - {"act"},
     "systems/spawn/body.py": HANDS - {"ctrl", "act"} | {"qpos", "qvel"},
     "systems/view/capture.py": {"geom_xpos", "geom_xmat"},  # fields of its own frame, which holds copies
+    "systems/view/pick.py": {"geom_xpos", "geom_xmat"},  # of an MjData of its own, which no simulation sees
     "tools/make_newborn.py": HANDS - {"ctrl", "act"} | {"qpos", "qvel"},
 }
 STEPPERS = {"systems/physics_step.py", "tools/make_newborn.py"}  # who may advance or set the physics

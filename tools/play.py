@@ -1,9 +1,8 @@
-"""`encephagen play`: watch a scene. This version draws off-screen, into a video file."""
+"""`encephagen play`: a scene in a window, to look at and to touch; without a display it is drawn into a video file."""
 
 from __future__ import annotations
 
-import os
-import sys
+import argparse
 from pathlib import Path
 
 from tools import common
@@ -12,19 +11,42 @@ from tools import common
 def arguments(parser) -> None:
     common.add_scene(parser, optional=True)
     common.add_running(parser)
-    parser.add_argument("--video", metavar="FILE", help="video to write (.mp4); SCENE.mp4 here if left out")
+    parser.add_argument("--video", metavar="FILE", help="draw off-screen into a video (.mp4), no window; without a "
+                        "display that happens anyway, into SCENE.mp4 here")  # fmt: skip
+    parser.add_argument("--status", metavar="FILE", help=argparse.SUPPRESS)  # for tests: what the window shows, as JSON
     common.add_quiet(parser)
-
-
-def has_display() -> bool:
-    """Whether a window could be opened."""
-    if sys.platform.startswith("linux"):
-        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    return True
 
 
 def run(args) -> int:
     common.device_of(args.device)
+    from systems.view.play import has_display
+
+    if args.video is None and has_display():
+        return window(args)
+    return film(args)
+
+
+def window(args) -> int:
+    """Play until the window is closed, or for `--duration`."""
+    sim, end = common.open_simulation(args)
+    from systems.view.window import Window
+
+    common.compile_kernels(sim, args.quiet)
+    until = end if args.duration is not None else None
+    with common.Interrupt() as interrupt:
+        shown = Window(sim, until=until, status=args.status)
+        shown.run(lambda: interrupt.asked)
+    player = shown.player
+    common.say(f"played {sim.time_s:g} s at {player.overall_x:.2f} x real time and {shown.fps:.0f} pictures/s; "
+               f"{player.clock.dropped_ns / 1e9:.2f} s of wall time could not be kept up with", args.quiet)  # fmt: skip
+    if interrupt.asked:
+        common.say(f"encephagen: interrupted at {sim.time_s:g} s")
+        return common.INTERRUPTED
+    return 0
+
+
+def film(args) -> int:
+    """Draw off-screen into a video file."""
     video = Path(args.video) if args.video is not None else Path(f"{Path(args.scene).stem}.mp4")
     common.check_outputs({"--video": str(video)}, {})
     sim, end = common.open_simulation(args)
@@ -32,12 +54,7 @@ def run(args) -> int:
     from systems.view.play import Film
 
     film = Film(sim, video)
-    if args.video is not None:
-        why = ""
-    elif has_display():
-        why = "the window comes in a later version; "
-    else:
-        why = "no display; "
+    why = "" if args.video is not None else "no display; "
     common.say(f"{why}drawing off-screen into {video}", args.quiet)
     try:
         common.compile_kernels(sim, args.quiet)

@@ -14,6 +14,6 @@ void main() {
     float away = distance(p.xy, q.xy) / v_radius;
     float height = max(q.z - u_ground_height - v_radius, 0.0) / v_radius;
     float dark = 0.55 * exp(-0.85 * away * away) / (1.0 + 1.4 * height * height);
-    dark *= smoothstep(3.2, 2.0, away);
+    dark *= smoothstep(2.6, 1.6, away);
     f_colour = vec4(vec3(1.0 - dark), 1.0);
 }

@@ -14,7 +14,7 @@ void main() {
     vec2 along = i_to.xy - i_from.xy;
     float len = length(along);
     along = len > 1e-6 ? along / len : vec2(1.0, 0.0);
-    float reach = 3.2 * i_radius;
+    float reach = 2.6 * i_radius;
     vec2 centre = 0.5 * (i_from.xy + i_to.xy);
     v_ground = centre + along * in_position.x * (0.5 * len + reach) + vec2(-along.y, along.x) * in_position.y * reach;
     v_from = i_from; v_to = i_to; v_radius = i_radius;

@@ -3,6 +3,7 @@
 #include "light.glsl"
 uniform float u_ground_height;   // [m]
 uniform float u_body_size;       // [m]
+uniform float u_skin;            // 1: opaque; below, skin as glass, clear where it faces the eye
 in vec3 v_world;
 in vec3 v_normal;
 in vec4 v_colour;
@@ -26,5 +27,5 @@ void main() {
     vec3 lit = v_colour.rgb * (KEY_COLOUR * (key * 0.92 * scatter + 0.085 * wrap * wrap * open) + ambient(n) * open)
              + SKY_COLOUR * rim * 0.30 * open + vec3(0.10) * shine;
     vec3 c = mix(lit, HORIZON, v_fog);
-    f_colour = vec4(display(c), v_colour.a);
+    f_colour = vec4(display(c), v_colour.a * mix(u_skin * (0.55 + 1.1 * edge * edge), 1.0, step(1.0, u_skin)));
 }

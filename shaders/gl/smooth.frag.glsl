@@ -12,7 +12,8 @@ float luma_at(int x, int y) {
     return luma(texelFetch(u_picture, clamp(ivec2(gl_FragCoord.xy) + ivec2(x, y), ivec2(0), last), 0).rgb);
 }
 void main() {
-    vec3 here = texelFetch(u_picture, ivec2(gl_FragCoord.xy), 0).rgb;
+    vec4 found = texelFetch(u_picture, ivec2(gl_FragCoord.xy), 0);
+    vec3 here = found.rgb;
     float m = luma(here);
     float nw = luma_at(-1, 1);
     float ne = luma_at(1, 1);
@@ -20,7 +21,7 @@ void main() {
     float se = luma_at(1, -1);
     float low = min(m, min(min(nw, ne), min(sw, se)));
     float high = max(m, max(max(nw, ne), max(sw, se)));
-    if (high - low < max(0.035, 0.10 * high)) {
+    if (high - low < max(0.035, 0.10 * high) || found.a < 0.5) {  // alpha 0: soft dots, which have no edges
         f_colour = vec4(here, 1.0);
         return;
     }

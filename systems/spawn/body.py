@@ -250,6 +250,7 @@ class Body:
     gyro: str
     accel: str
     fell: Fell | None = None
+    poses: dict[str, PoseSpec] = field(default_factory=dict, repr=False)
     _sensors: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     def sensor_address(self, name: str) -> tuple[int, int]:
@@ -328,7 +329,7 @@ def load_body(name: str, pose: str | None = None) -> Body:
         pose=pose or spec.default_pose, qpos=qpos, qvel=qvel, mocap_pos=mocap_pos, mocap_quat=mocap_quat,
         active_equalities=chosen.active, muscles=tuple(m for pair in spec.pairs() for m in _muscles(pair, find)),
         patches=tuple(_patches(spec, find)), gyro=spec.head.gyro, accel=spec.head.accel, fell=_fell(spec.fell, find),
-        _sensors=sensors,
+        poses=spec.poses, _sensors=sensors,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from systems.spawn.body import load_body, read_body_file
 from systems.spawn.connectome import evened, load_connectome, normalised
 from systems.spawn.graph_null import null_graph
 from systems.spawn.warm_start import warm_start
-from systems.timeline import Action, Targets, Timeline, actions_of
+from systems.timeline import GRIPS, Action, Targets, Timeline, actions_of
 
 CALIBRATION = Path(__file__).resolve().parents[2] / "assets" / "circuits" / "calibration"
 TWITCH_TO_TETANUS = 0.25  # force of one spike of every motor neuron / full force (0.2..0.4; Close 1972, Physiol Rev 52)
@@ -59,6 +59,12 @@ def build_world(scene, source, seed: int, threads: int, strict: bool, calibratio
                 plan.add(action)
         except UserError as error:
             raise source.error(str(error), "timeline", number) from None
+    for number, action in enumerate(scene.actions):  # a name that is not there is an error now, not when it is done
+        try:
+            for each in actions_of(action.event(0.0), targets):
+                plan.check(each)
+        except UserError as error:
+            raise source.error(str(error), "actions", number, "do") from None
     world.add_object(SpikeObserver())
     world.add_object(Sampler())
     return world
@@ -166,7 +172,11 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
     world.set_array(BodyState.wrench, np.zeros((model.nbody, 6)))
     world.set_array(BodyState.hold, np.array(data.eq_active, np.uint8))
     world.set_array(BodyState.holder, np.array(data.mocap_pos, float).reshape(-1, 3))
-    targets.held = world[BodyState.hold].copy()
+    world.set_array(BodyState.holder_turn, np.array(data.mocap_quat, float).reshape(-1, 4))
+    world.set_array(BodyState.carry, np.zeros((model.nmocap, 8)))
+    world.set_array(BodyState.grip, np.zeros((GRIPS, 10)))
+    world.set_array(BodyState.gravity, np.array(model.opt.gravity, float))
+    targets.settle_in(world)
     if network is None:
         return
     pools: dict[str, list[net.Population]] = {}

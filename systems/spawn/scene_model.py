@@ -190,13 +190,77 @@ class Body(Part):
     """Name of a starting pose of that body; its own default if left out."""
 
 
-class Touch(Part):
-    """Something presses on the skin."""
+Point = Annotated[list[Length], Field(min_length=3, max_length=3)]
+"""Three lengths x, y, z."""
+Vector = Annotated[list[Annotated[float, Field(ge=-1e6, le=1e6)]], Field(min_length=3, max_length=3)]
 
-    patch: Name
+
+def _some_length(vector: list[float], key: str) -> None:
+    if math.hypot(*vector) < 1e-6:
+        raise misfit("expected a direction, got zero", key)
+
+
+class Touch(Part):
+    """Something presses on the skin: on a patch, or at a point of a part, where the nearest patch feels it."""
+
+    patch: Name | None = None
     """Touch patch of the body, e.g. palm_left."""
+    part: Name | None = None
+    """Part of the body, in place of a patch; goes with `at`."""
+    at: Point | None = None
+    """Where on the part, in its own frame."""
     force: positive(Force)
     """Normal force on the patch."""
+
+    @model_validator(mode="after")
+    def _somewhere(self):
+        if (self.patch is None) == (self.part is None):
+            raise misfit(f"expected either patch or part, got {'neither' if self.patch is None else 'both'}")
+        if (self.part is None) != (self.at is None):
+            raise misfit("expected part and at together", "part" if self.at is None else "at")
+        return self
+
+
+class Pinch(Touch):
+    """Skin between two fingers: pressed from both sides, so nothing moves; stronger than a touch."""
+
+    force: positive(Force) = 3.0
+    """Force of each finger."""
+
+
+class Prick(Touch):
+    """A needle: short and strong."""
+
+    force: positive(Force) = 5.0
+    """Force of the needle."""
+
+
+class StrokeStep(Part):
+    """Where the finger is from some time on."""
+
+    after: non_negative(Time)
+    """Since the stroke began."""
+    patch: Name
+    """The patch under the finger."""
+
+
+class Stroke(Part):
+    """A finger that moves over the skin. Give the patches, which share its time evenly, or a path with times."""
+
+    patches: list[Name] | None = Field(None, min_length=1, max_length=100)
+    """Patches in the order they are stroked."""
+    path: list[StrokeStep] | None = Field(None, min_length=1, max_length=MAX_EVENTS)
+    """Patches with their times, the first at 0 ms."""
+    force: positive(Force) = 1.0
+    """Normal force on the patch under the finger."""
+
+    @model_validator(mode="after")
+    def _one_form(self):
+        if (self.patches is None) == (self.path is None):
+            raise misfit(f"expected either patches or path, got {'neither' if self.path is None else 'both'}")
+        if self.path is not None:
+            _in_order(self.path)
+        return self
 
 
 class Tap(Part):
@@ -224,13 +288,14 @@ class Push(Part):
     """Part of the body, e.g. trunk."""
     force: positive(Force)
     """Size of the force."""
-    direction: list[Annotated[float, Field(ge=-1e6, le=1e6)]] = Field([1.0, 0.0, 0.0], min_length=3, max_length=3)
+    direction: Vector = [1.0, 0.0, 0.0]
     """Where it points in the world: x forward, y left, z up; any length but zero."""
+    at: Point | None = None
+    """Where on the part, in its own frame; at its centre of mass if left out."""
 
     @model_validator(mode="after")
     def _some_direction(self):
-        if math.hypot(*self.direction) < 1e-6:
-            raise misfit("expected a direction, got zero", "direction")
+        _some_length(self.direction, "direction")
         return self
 
     @property
@@ -248,6 +313,85 @@ class Drop(Part):
     """How far it falls."""
 
 
+class GrabStep(Part):
+    """Where a hand pulls to from some time on."""
+
+    after: non_negative(Time)
+    """Since the grab began."""
+    to: Point
+    """In the world: x forward, y left, z up."""
+
+
+class Grab(Part):
+    """A hand holds a part at a point and pulls it towards a place, like a damped spring."""
+
+    part: Name
+    """Part of the body, e.g. hand_left."""
+    at: Point = [0.0, 0.0, 0.0]
+    """Where it is held, in the part's own frame."""
+    to: Point | None = None
+    """Where to, in the world; it stays there."""
+    path: list[GrabStep] | None = Field(None, min_length=1, max_length=MAX_EVENTS)
+    """Where to, at times of their own, the first at 0 ms."""
+    force: bounded(Force, gt="0 N", le="10 kN") = 10.0
+    """The most it pulls with, reached 5 cm away."""
+
+    @model_validator(mode="after")
+    def _one_form(self):
+        if (self.to is None) == (self.path is None):
+            raise misfit(f"expected either to or path, got {'neither' if self.path is None else 'both'}")
+        if self.path is not None:
+            _in_order(self.path)
+        return self
+
+
+def _in_order(path: list) -> None:
+    """Way-points begin at 0 ms and follow one another."""
+    for number, step in enumerate(path):
+        if number == 0 and step.after != 0.0:
+            raise misfit("expected 0 ms for the first", "path", 0, "after")
+        if number and step.after <= path[number - 1].after:
+            raise misfit(f"expected more than {path[number - 1].after:g} ms, the one before", "path", number, "after")
+
+
+class Tilt(Part):
+    """The ground leans: gravity pulls from another side."""
+
+    angle: bounded(Angle, ge="-180 deg", le="180 deg")
+    """By how much."""
+    axis: Vector = [0.0, 1.0, 0.0]
+    """About which axis of the world the ground turns; +y lowers the side that x points to."""
+
+    @model_validator(mode="after")
+    def _some_axis(self):
+        _some_length(self.axis, "axis")
+        return self
+
+
+class Hold(Part):
+    """The examiner's hands take the body and carry it where one of its held poses has it."""
+
+    pose: Name
+    """A pose of the body that is held, e.g. upright."""
+    lift: bounded(Length, ge="-2 m", le="2 m") = 0.0
+    """Higher than the pose has it."""
+
+
+class Turn(Part):
+    """A hand turns a joint, the head say."""
+
+    joint: Name
+    """Joint of the body, e.g. neck_rotation."""
+    torque: Torque
+    """About the joint; the sign is the direction."""
+
+    @model_validator(mode="after")
+    def _some_torque(self):
+        if self.torque == 0.0:
+            raise misfit("expected a torque other than 0", "torque")
+        return self
+
+
 class Stimulate(Part):
     """A current clamped onto neurons."""
 
@@ -255,6 +399,15 @@ class Stimulate(Part):
     """Populations, as a glob over structure.instance.cell."""
     drive: bounded(Potential, ge="-1 V", le="1 V")
     """Depolarisation the current would settle at without spikes; rest is 0 mV, threshold 15 mV."""
+
+
+class Inhibit(Part):
+    """A current that holds neurons down."""
+
+    population: Selector
+    """Populations, as a glob over structure.instance.cell."""
+    drive: bounded(Potential, gt="0 mV", le="1 V")
+    """Hyperpolarisation the current would settle at."""
 
 
 class Silence(Part):
@@ -280,25 +433,35 @@ class Repeat(Part):
     """How often in all."""
 
 
-class Event(Part):
-    """Something that happens: a time and exactly one verb."""
+class Deed(Part):
+    """Something that can be done: exactly one verb."""
 
-    at: non_negative(Time)
-    """When it begins, from the start of the scene."""
-    last: positive(Time) | None = None
-    """How long it lasts; without it touch, push, stimulate and silence stay, and a tap is one short blow."""
-    repeat: Repeat | None = None
-    """Let it happen several times, first `at`."""
     touch: Touch | None = None
-    """Press on a patch of skin."""
+    """Press on the skin."""
+    pinch: Pinch | None = None
+    """Pinch the skin."""
+    prick: Prick | None = None
+    """Prick the skin."""
+    stroke: Stroke | None = None
+    """Stroke the skin, patch after patch."""
     tap: Tap | None = None
     """Tap a tendon."""
     push: Push | None = None
     """Push a part of the body."""
+    grab: Grab | None = None
+    """Hold a part of the body and pull it somewhere."""
     drop: Drop | None = None
     """Let the body fall."""
+    tilt: Tilt | None = None
+    """Tilt the ground."""
+    hold: Hold | None = None
+    """Hold the body in a pose."""
+    turn: Turn | None = None
+    """Turn a joint."""
     stimulate: Stimulate | None = None
     """Drive neurons."""
+    inhibit: Inhibit | None = None
+    """Hold neurons down."""
     silence: Silence | None = None
     """Silence neurons."""
     restore: Restore | None = None
@@ -311,21 +474,7 @@ class Event(Part):
             raise misfit(f"expected one of {', '.join(VERBS)}, got none")
         if len(given) > 1:
             raise misfit(f"expected one verb, got {' and '.join(given)}", given[1])
-        if self.last is not None and given[0] in ("drop", "restore"):
-            raise misfit(f"expected no duration, {given[0]} happens at once", "last")
-        if self.repeat is not None:
-            if self.last is None and given[0] in STAYING:
-                raise misfit(f"needs `last`: a {given[0]} without an end cannot begin again", "repeat")
-            if self.last is not None and self.repeat.every < self.last:
-                raise misfit(f"expected at least {self.last:g} ms, which it lasts", "repeat", "every")
         return self
-
-    @property
-    def starts(self) -> list[float]:
-        """When it begins [ms], each time."""
-        if self.repeat is None:
-            return [self.at]
-        return [self.at + number * self.repeat.every for number in range(self.repeat.times)]
 
     @property
     def verb(self) -> str:
@@ -338,10 +487,83 @@ class Event(Part):
         return getattr(self, self.verb)
 
 
-BODY_VERBS = ("touch", "tap", "push", "drop")
-BRAIN_VERBS = ("stimulate", "silence", "restore")
+def _check_last(deed: Deed, last: float | None) -> None:
+    """Some verbs take no time, some need it."""
+    verb = deed.verb
+    if last is not None and verb in ("drop", "restore"):
+        raise misfit(f"expected no duration, {verb} happens at once", "last")
+    if last is None and deed.stroke is not None and deed.stroke.patches is not None:
+        raise misfit("needs `last`, the time that its patches share", "stroke")
+
+
+class Event(Deed):
+    """Something that happens: a time and exactly one verb."""
+
+    at: non_negative(Time)
+    """When it begins, from the start of the scene."""
+    last: positive(Time) | None = None
+    """How long; without it a tap or prick is one short blow, a drop lasts its fall, all else stays in force."""
+    repeat: Repeat | None = None
+    """Let it happen several times, first `at`."""
+
+    @model_validator(mode="after")
+    def _sensible(self):
+        _check_last(self, self.last)
+        if self.repeat is not None:
+            if self.last is None and self.verb in STAYING:
+                raise misfit(f"needs `last`: a {self.verb} without an end cannot begin again", "repeat")
+            if self.last is not None and self.repeat.every < self.last:
+                raise misfit(f"expected at least {self.last:g} ms, which it lasts", "repeat", "every")
+        return self
+
+    @property
+    def starts(self) -> list[float]:
+        """When it begins [ms], each time."""
+        if self.repeat is None:
+            return [self.at]
+        return [self.at + number * self.repeat.every for number in range(self.repeat.times)]
+
+    @property
+    def times(self) -> list[tuple[tuple[str | int, ...], float]]:
+        """(key, time) of everything in it that must be a whole number of ticks."""
+        found = [(("at",), self.at), (("last",), self.last)]
+        if self.repeat is not None:
+            found.append((("repeat", "every"), self.repeat.every))
+        for verb in ("stroke", "grab"):
+            path = getattr(self, verb).path if getattr(self, verb) is not None else None
+            found += [((verb, "path", k, "after"), step.after) for k, step in enumerate(path or ())]
+        return [(key, time) for key, time in found if time is not None]
+
+
+BODY_VERBS = ("touch", "pinch", "prick", "stroke", "tap", "push", "grab", "drop", "tilt", "hold", "turn")
+BRAIN_VERBS = ("stimulate", "inhibit", "silence", "restore")
 VERBS = BODY_VERBS + BRAIN_VERBS
-STAYING = ("touch", "push", "stimulate", "silence")  # verbs that stay in force without a duration
+STAYING = tuple(v for v in VERBS if v not in ("tap", "prick", "drop", "restore"))  # in force without a duration
+WINDOW_KEYS = "fghilnpqrstuv"  # letters that the window has uses for
+
+
+class SceneAction(Part):
+    """Something a player may do in the window, by its name or a key."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    """What the window calls it."""
+    key: _word("one letter", r"[a-z]") | None = None
+    """Key that does it."""
+    last: positive(Time) | None = None
+    """How long; what stays in force without it is ended by doing it again."""
+    do: Deed
+    """One verb, as in the timeline."""
+
+    @model_validator(mode="after")
+    def _sensible(self):
+        if self.key is not None and self.key in WINDOW_KEYS:
+            raise misfit(f"expected a letter other than {', '.join(WINDOW_KEYS)}, which the window uses", "key")
+        _check_last(self.do, self.last)
+        return self
+
+    def event(self, at: float) -> Event:
+        """It as an event of the timeline that begins at a time [ms]."""
+        return Event.model_construct(at=at, last=self.last, **{self.do.verb: self.do.action})
 
 
 class Probe(Part):
@@ -579,6 +801,8 @@ class Scene(Part):
     """Body; none if left out."""
     timeline: list[Event] = Field([], max_length=MAX_EVENTS)
     """What happens when."""
+    actions: list[SceneAction] = Field([], max_length=100)
+    """What a player may do besides touching, in the window."""
     probes: list[Probe] = Field([], max_length=1_000)
     """What is measured."""
     expect: list[Expectation] = Field([], max_length=1_000)
@@ -602,6 +826,7 @@ class Scene(Part):
             lacking = _lacking(self, event.verb in BODY_VERBS, event.verb in BRAIN_VERBS)
             if lacking:
                 raise misfit(f"needs a {lacking}, this scene has none", "timeline", number, event.verb)
+        self._check_actions()
         if sum(len(event.starts) for event in self.timeline) > MAX_EVENTS:
             raise misfit(f"more than {MAX_EVENTS:,} events once repeats are counted", "timeline")
         self._check_probes()
@@ -609,6 +834,18 @@ class Scene(Part):
         if self.experiment is not None:
             self._check_experiment(self.experiment)
         return self
+
+    def _check_actions(self) -> None:
+        """Each action has a name and a key of its own, and what it needs is there."""
+        for number, action in enumerate(self.actions):
+            others, verb = self.actions[:number], action.do.verb
+            if any(action.name == other.name for other in others):
+                raise misfit(f"the name {shown(action.name)} is taken", "actions", number, "name")
+            if action.key is not None and any(action.key == other.key for other in others):
+                raise misfit(f"the key {shown(action.key)} is taken", "actions", number, "key")
+            lacking = _lacking(self, verb in BODY_VERBS, verb in BRAIN_VERBS)
+            if lacking:
+                raise misfit(f"needs a {lacking}, this scene has none", "actions", number, "do", verb)
 
     def _check_repeat(self, repeat: Repeat | None, last: float, before: bool, *path: str | int) -> None:
         """The last of several must lie before the end of the scene, or at it at the latest."""
@@ -620,9 +857,9 @@ class Scene(Part):
         """Times the loop acts on are whole ticks."""
         times = [(("duration",), self.duration), (("record", "every"), self.record.every)]
         for number, event in enumerate(self.timeline):
-            times += [(("timeline", number, "at"), event.at), (("timeline", number, "last"), event.last)]
-            if event.repeat is not None:
-                times.append((("timeline", number, "repeat", "every"), event.repeat.every))
+            times += [(("timeline", number, *key), time) for key, time in event.times]
+        for number, action in enumerate(self.actions):
+            times.append((("actions", number, "last"), action.last))
         for number, probe in enumerate(self.probes):
             if probe.repeat is not None:
                 times.append((("probes", number, "repeat", "every"), probe.repeat.every))

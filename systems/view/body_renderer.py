@@ -12,34 +12,42 @@ import numpy as np
 
 from systems.view import geom_mesh
 from systems.view.camera import OrbitCamera
-from systems.view.gl import Canvas, load_program, set_uniforms
+from systems.view.gl import Canvas, current, is_software, let_others_run, load_program, set_uniforms
 
 INSTANCE_FLOATS = 20  # position 3, rotation 9, colour 4, size 4
 SHADOW_PIXELS = 1024
+SHADOW_REACH = 1.5  # half side of the square that shadows may fall on, in the body's reach
 FLOOR_COLOUR = (0.235, 0.265, 0.32)  # sRGB
 MAT_SHADE = 0.62  # of the mat's own colour, so that the body stays the brightest thing
 TINT_COLOUR = (1.0, 0.16, 0.10)  # a fully active muscle, sRGB
 HIDDEN_GROUP = 3
+EXTRA_LIMIT = 512  # ellipsoids beside the model's own geoms
 DETAIL_STEPS = (0.16, 0.45, 0.9)  # radius / that of the thickest geom where the next finer mesh starts
+CONTACT_WIDTH = 0.22  # smaller geoms leave no dark patch on the floor
 DEFAULT_RGBA = (0.5, 0.5, 0.5, 1.0)  # MuJoCo's "not set": the material's colour counts instead
 
 
 class BodyRenderer:
     """Draws one model into its own off-screen canvas of `size` (width, height) pixels."""
 
-    def __init__(self, ctx, model, size: tuple[int, int] = (794, 720), samples: int | None = None):
+    def __init__(
+        self, ctx, model, size: tuple[int, int] = (794, 720), samples: int | None = None, canvas: Canvas | None = None
+    ):
+        """`canvas` draws into another's, else the renderer makes its own."""
         self.ctx, self.size = ctx, (int(size[0]), int(size[1]))
         self.key_azimuth_deg: float | None = None
         self._resources = ExitStack()
         self._read_model(model)
-        with ctx:
-            self.canvas = self._keep(Canvas(ctx, self.size, samples))
+        with current(ctx):
+            self.canvas = canvas or self._keep(Canvas(ctx, self.size, samples))
             self._programs = {
                 name: self._keep(load_program(ctx, name)) for name in ("geom", "shadow", "ground", "contact", "sky")
             }
+            self._programs["floor"] = self._keep(load_program(ctx, "ground", "floor"))
             self._make_batches(model)
             self._make_flat_quads()
-            self._shadow_map = self._keep(ctx.depth_texture((SHADOW_PIXELS, SHADOW_PIXELS)))
+            self._shadow_pixels = SHADOW_PIXELS // 2 if is_software(ctx) else SHADOW_PIXELS
+            self._shadow_map = self._keep(ctx.depth_texture((self._shadow_pixels,) * 2))
             self._shadow_map.compare_func = "<="
             self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
             self._shadow_target = self._keep(ctx.framebuffer(depth_attachment=self._shadow_map))
@@ -114,7 +122,7 @@ class BodyRenderer:
         # The eye sees facets by their size on the screen: fine meshes for heads, coarse ones for fingertips.
         width = self._segment[:, 2] / max(float(self._segment[self.creature, 2].max(initial=1e-9)), 1e-9)
         detail = np.digitize(width, DETAIL_STEPS)
-        self._touching = self.creature[detail[self.creature] > 0]
+        self._touching = self.creature[width[self.creature] > CONTACT_WIDTH]
         drawn = self.visible
         batches = [
             (np.flatnonzero(drawn & (self.geom_type == kind) & (detail == level)), shape(level), shape(min(level, 1)))
@@ -129,6 +137,16 @@ class BodyRenderer:
         if self.mat is not None:
             batches.append((np.array([self.mat]), geom_mesh.box(), geom_mesh.box()))
             self._scale[self.mat] = (*self.geom_size[self.mat, :2], 0.5 * self.mat_thickness, 0.0)
+        self._is_creature = np.zeros(self.geom_count, bool)
+        self._is_creature[self.creature] = True
+        batches = [(mine, *shapes) for geoms, *shapes in batches
+                   for mine in (geoms[self._is_creature[geoms]], geoms[~self._is_creature[geoms]])]  # fmt: skip
+        shape, index = self._indexed(geom_mesh.sphere(1))
+        self._extra_instances = self._keep(self.ctx.buffer(reserve=4 * INSTANCE_FLOATS * EXTRA_LIMIT, dynamic=True))
+        self._extra = self._keep(self.ctx.vertex_array(self._programs["geom"], [
+            (shape, "3f 3f 1f", "in_position", "in_normal", "in_cap"),
+            (self._extra_instances, "3f 9f 4f 4f/i", "i_position", "i_rotation", "i_colour", "i_size"),
+        ], index))  # fmt: skip
         self._batches = []
         for geoms, vertices, silhouette in batches:
             if not len(geoms):
@@ -170,12 +188,13 @@ class BodyRenderer:
         square = [(quad, "2f", "in_position")]
         decals = [*square, (self._contacts, "3f 3f 1f/i", "i_from", "i_to", "i_radius")]
         self._ground = self._keep(self.ctx.vertex_array(self._programs["ground"], square))
+        self._floor = self._keep(self.ctx.vertex_array(self._programs["floor"], square))
         self._sky = self._keep(self.ctx.vertex_array(self._programs["sky"], square))
         self._contact = self._keep(self.ctx.vertex_array(self._programs["contact"], decals))
 
     def release(self) -> None:
         """Free what the driver holds."""
-        with self.ctx:
+        with current(self.ctx):
             self._resources.close()
 
     # -- camera -------------------------------------------------------------------------------------------------
@@ -203,6 +222,16 @@ class BodyRenderer:
 
         `rgba` [G, 4] replaces the model's colours; `tint` [G] in 0..1 (muscle activation) reddens them.
         """
+        with current(self.ctx):
+            self.render(geom_xpos, geom_xmat, rgba, camera, tint)
+            return self.canvas.read()
+
+    def render(self, geom_xpos, geom_xmat, rgba=None, camera=None, tint=None, *, extra=None, glow=None, shadows=True,
+               skin=1.0, behind=None) -> None:  # fmt: skip
+        """Draw into the canvas and leave it there. `extra` [E, INSTANCE_FLOATS] are more ellipsoids, opaque ones first;
+        `glow` more
+        that are added to the picture; with `skin` below 1 the creature is glass, and `behind()`
+        draws what shows through it."""
         at = np.asarray(geom_xpos, dtype="f4").reshape(self.geom_count, 3)
         turn = np.asarray(geom_xmat, dtype="f4").reshape(self.geom_count, 9)
         colour = np.array(self.base_rgba if rgba is None else rgba, dtype="f4").reshape(self.geom_count, 4)
@@ -215,12 +244,13 @@ class BodyRenderer:
         if self.mat is not None:  # its box hangs below the plane, whose upper side is drawn with the quilt's seams
             rows[self.mat, :3] -= (0.502 * self.mat_thickness) * turn[self.mat].reshape(3, 3)[:, 2]
             rows[self.mat, 12:15] *= MAT_SHADE
-        with self.ctx:
-            self._set_uniforms(at, turn, camera)
-            opaque = self._upload(rows, colour[:, 3], np.linalg.norm(at - camera.eye, axis=1) - self.bounds)
-            self._draw_shadow(opaque)
-            self._draw_scene(rows, opaque)
-            return self.canvas.read()
+        self._skin = float(skin)
+        self._set_uniforms(at, turn, camera)
+        opaque = self._upload(rows, colour[:, 3], np.linalg.norm(at - camera.eye, axis=1) - self.bounds)
+        self._draw_shadow(opaque if shadows else [])
+        self._draw_scene(rows, opaque, extra, behind)
+        if glow is not None and len(glow):
+            self._draw_glow(glow)
 
     def _upload(self, rows: np.ndarray, alpha: np.ndarray, away: np.ndarray) -> list[tuple[int, int]]:
         """Instances into their buffers, opaque ones first; how many of each batch are (opaque, drawn at all)."""
@@ -238,33 +268,43 @@ class BodyRenderer:
         self._shadow_target.use()
         self._shadow_target.clear(depth=1.0)
         self.ctx.enable_only(self.ctx.DEPTH_TEST | self.ctx.CULL_FACE)
-        for (geoms, _, _, dark), (solid, _) in zip(self._batches, counts, strict=True):
+        for (geoms, _, _, dark), (solid, _) in zip(self._batches, counts, strict=False):
             if solid and not (self.mat is not None and geoms[0] == self.mat):
                 dark.render(instances=solid)
+        let_others_run(self.ctx)
 
-    def _draw_scene(self, rows: np.ndarray, counts: list[tuple[int, int]]) -> None:
+    def _draw_scene(self, rows: np.ndarray, counts: list[tuple[int, int]], extra=None, behind=None) -> None:
         ctx = self.ctx
         target = self.canvas.framebuffer
         target.use()
         target.clear(0.0, 0.0, 0.0, 1.0, depth=1.0)
         ctx.enable_only(ctx.DEPTH_TEST | ctx.CULL_FACE)
         self._shadow_map.use(0)
-        for (_, _, lit, _), (solid, _) in zip(self._batches, counts, strict=True):
-            if solid:
+        glass = self._skin < 1.0
+        for (geoms, _, lit, _), (solid, _) in zip(self._batches, counts, strict=True):
+            if solid and not (glass and self._is_creature[geoms[0]]):
                 lit.render(instances=solid)
+        if extra is not None and len(extra) and not glass:
+            self._draw_extra(extra)
         ctx.enable_only(ctx.DEPTH_TEST)
-        for surface in self._surfaces:
-            set_uniforms(self._programs["ground"], surface)
-            self._ground.render(ctx.TRIANGLE_STRIP)
+        for surface, near, far in self._surfaces:
+            for program, square, pieces in (("ground", self._ground, near), ("floor", self._floor, far)):
+                set_uniforms(self._programs[program], surface)
+                for piece in pieces:
+                    set_uniforms(self._programs[program], piece)
+                    square.render(ctx.TRIANGLE_STRIP)
         target.depth_mask = False
         ctx.depth_func = "<="
         self._sky.render(ctx.TRIANGLE_STRIP)
         ctx.depth_func = "<"
         ctx.enable(ctx.BLEND)
-        if self._support is not None:
+        if self._support is not None and not glass:  # they would show through
             self._draw_contacts(rows)
-        ctx.enable(ctx.CULL_FACE)
+        if glass:
+            self._draw_glass(counts, extra, behind)
+        ctx.enable_only(ctx.DEPTH_TEST | ctx.BLEND | ctx.CULL_FACE)
         ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE_MINUS_SRC_ALPHA
+        target.depth_mask = False
         for (geoms, instances, lit, _), (solid, drawn) in zip(self._batches, counts, strict=True):
             if drawn > solid:  # the instances after the solid ones: move them to the front of the buffer
                 rest = instances.read(size=4 * INSTANCE_FLOATS * (drawn - solid), offset=4 * INSTANCE_FLOATS * solid)
@@ -272,6 +312,45 @@ class BodyRenderer:
                 lit.render(instances=min(drawn - solid, len(geoms)))
         ctx.disable(ctx.BLEND | ctx.CULL_FACE)
         target.depth_mask = True
+
+    def _draw_glass(self, counts, extra, behind) -> None:
+        """What lies inside, then the creature's nearest surface over it: one layer, however its geoms overlap."""
+        ctx, target = self.ctx, self.canvas.framebuffer
+        if behind is not None:
+            behind()
+        self._shadow_map.use(0)
+        target.depth_mask = True
+        ctx.enable_only(ctx.DEPTH_TEST | ctx.CULL_FACE)
+        if extra is not None and len(extra):
+            self._draw_extra(extra)
+        layers = [(lit, solid) for (geoms, _, lit, _), (solid, _) in zip(self._batches, counts, strict=True)
+                  if solid and self._is_creature[geoms[0]]]  # fmt: skip
+        ctx.enable(ctx.BLEND)
+        ctx.blend_func = ctx.ZERO, ctx.ONE
+        for lit, solid in layers:
+            lit.render(instances=solid)
+        target.depth_mask = False
+        ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE_MINUS_SRC_ALPHA
+        ctx.depth_func = "<="
+        set_uniforms(self._programs["geom"], {"u_skin": self._skin})
+        for lit, solid in layers:
+            lit.render(instances=solid)
+        set_uniforms(self._programs["geom"], {"u_skin": 1.0})
+        ctx.depth_func = "<"
+
+    def _draw_glow(self, glow: np.ndarray) -> None:
+        """Light over the skin, where it is not behind something."""
+        ctx = self.ctx
+        ctx.enable_only(ctx.DEPTH_TEST | ctx.BLEND | ctx.CULL_FACE)
+        ctx.blend_func = ctx.SRC_ALPHA, ctx.ONE_MINUS_SRC_ALPHA
+        self.canvas.framebuffer.depth_mask = False
+        self._draw_extra(glow)
+        self.canvas.framebuffer.depth_mask = True
+
+    def _draw_extra(self, extra: np.ndarray) -> None:
+        count = min(len(extra), EXTRA_LIMIT)
+        self._extra_instances.write(np.ascontiguousarray(extra[:count], dtype="f4").tobytes())
+        self._extra.render(instances=count)
 
     def _draw_contacts(self, rows: np.ndarray) -> None:
         """Darken what the creature rests on, close to it."""
@@ -316,18 +395,21 @@ class BodyRenderer:
             "u_key_direction": key,
             "u_shadow_matrix": bias @ light,
             "u_shadow_map": 0,
-            "u_shadow_texel": 1.0 / SHADOW_PIXELS,
+            "u_shadow_texel": 1.0 / self._shadow_pixels,
             "u_fog": (0.9 * camera.distance, fog_end),
             "u_viewport": self.size,
             "u_ground_height": -1e3 if self._support is None else self._support,
             "u_body_size": reach,
+            "u_skin": 1.0,
         }
         for name, program in self._programs.items():
             set_uniforms(program, {**shared, "u_view_projection": light} if name == "shadow" else shared)
-        self._surfaces = list(self._floors(at, turn, camera, fog_end, reach))
+        self.shared = shared
+        self._surfaces = list(self._floors(at, turn, camera, fog_end, reach, centre))
 
-    def _floors(self, at, turn, camera: OrbitCamera, fog_end: float, reach: float):
-        """Uniforms of each flat surface: the mat, where there is one, and the floor that fades into the distance."""
+    def _floors(self, at, turn, camera: OrbitCamera, fog_end: float, reach: float, body: np.ndarray):
+        """Uniforms of each flat surface (the mat, where there is one, and the floor that fades into the distance) and
+        of its pieces: those the body's shadow may reach, and the others."""
         if self.floor is None:
             return
         frame = turn[self.floor].reshape(3, 3)
@@ -342,16 +424,34 @@ class BodyRenderer:
         for depth, limit, colour, cell, coarse in surfaces:
             centre = ((np.asarray(camera.target) - at[self.floor]) @ frame)[:2]
             low, high = np.maximum(centre - 1.05 * fog_end, -limit), np.minimum(centre + 1.05 * fog_end, limit)
-            yield {
-                "u_plane_position": at[self.floor].astype(float) - depth * frame[:, 2],
-                "u_plane_rotation": frame,
-                "u_plane_centre": tuple(0.5 * (low + high)),
-                "u_plane_half": tuple(np.maximum(0.5 * (high - low), 0.0)),
-                "u_plane_normal": frame[:, 2],
-                "u_ground_colour": tuple(c**2.2 for c in colour),
-                "u_grid_cell": cell,
-                "u_coarse": coarse,
-            }
+            under = ((body - at[self.floor]) @ frame)[:2]
+            near_low = np.clip(under - SHADOW_REACH * reach, low, high)
+            near_high = np.clip(under + SHADOW_REACH * reach, low, high)
+            (left, front), (right, back) = near_low, near_high
+            around = [
+                (low, (high[0], front)), ((low[0], back), high), ((low[0], front), (left, back)),
+                ((right, front), (high[0], back)),
+            ]  # fmt: skip
+            yield (
+                {
+                    "u_plane_position": at[self.floor].astype(float) - depth * frame[:, 2],
+                    "u_plane_rotation": frame,
+                    "u_plane_normal": frame[:, 2],
+                    "u_ground_colour": tuple(c**2.2 for c in colour),
+                    "u_grid_cell": cell,
+                    "u_coarse": coarse,
+                },
+                list(_pieces([(near_low, near_high)])),
+                list(_pieces(around)),
+            )
+
+
+def _pieces(corners):
+    """Uniforms of rectangles given by their low and high corners in the plane [m]; empty ones are left out."""
+    for low, high in corners:
+        low, high = np.asarray(low, float), np.asarray(high, float)
+        if np.all(high - low > 1e-6):
+            yield {"u_plane_centre": tuple(0.5 * (low + high)), "u_plane_half": tuple(0.5 * (high - low))}
 
 
 def grid_cell(reach: float) -> float:

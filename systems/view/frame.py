@@ -18,6 +18,10 @@ PALETTE = (
     (245, 214, 104), (233, 137, 214), (158, 192, 92), (255, 135, 96), (139, 160, 255), (196, 170, 140),
 )  # fmt: skip
 
+COMPUTED, INJECTED, HAND_SET = 0, 1, 2  # where a neuron's activity comes from: the network, a stimulus, a lesion
+GLOW_MS = 60.0
+PULSE_MS = 192  # longest delay that a tract shows, and a trail
+
 
 @dataclass
 class Points:
@@ -52,6 +56,13 @@ class ViewFrame:
     geom_tint: np.ndarray | None = None  # [G] in 0..1, reddens active muscles
     raster_bands: list[tuple[str, int, int]] = field(default_factory=list)  # (name, first row, last row + 1)
     raster_span_s: float | None = None  # time the raster's width stands for
+    # what the stage draws
+    glow: np.ndarray | None = None  # float32 [neurons] 0..1: 1 at a spike, gone with GLOW_MS
+    origin: np.ndarray | None = None  # uint8 [neurons]: COMPUTED, INJECTED or HAND_SET
+    pulses: np.ndarray | None = None  # uint8 [sources, PULSE_MS]: spikes of each tract source per ms, the newest first
+    activation: np.ndarray | None = None  # float32 [muscles] 0..1
+    patch_rate: np.ndarray | None = None  # float32 [patches] Hz of the afferents
+    hud: object | None = None  # what the panels show
 
 
 class FrameComposer:

@@ -14,7 +14,7 @@ def _grid_triangles(points: np.ndarray) -> np.ndarray:
     return np.stack([a, b, c, a, c, d], axis=2).reshape(-1, points.shape[-1])
 
 
-RINGS_SECTORS = ((6, 10), (12, 20), (24, 40), (32, 56))  # by level of detail, coarse to fine
+RINGS_SECTORS = ((6, 10), (10, 16), (16, 28), (26, 44))  # by level of detail, coarse to fine
 
 
 def sphere(detail: int = 1) -> np.ndarray:

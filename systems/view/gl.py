@@ -6,9 +6,10 @@ belongs to the thread that made it.
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,23 @@ def offscreen_context() -> moderngl.Context:
     raise UserError(f"no OpenGL driver for off-screen drawing ({reasons[0]}); install one: {PACKAGES}")
 
 
+@contextmanager
+def current(ctx: moderngl.Context):
+    """Make the context the thread's own for a while. May be nested, which `with ctx` of an off-screen context may not:
+    leaving the inner one would leave the thread without any."""
+    ctx.extra = ctx.extra or {}
+    depth = ctx.extra.get("depth", 0)
+    ctx.extra["depth"] = depth + 1
+    try:
+        if depth:
+            yield ctx
+        else:
+            with ctx:
+                yield ctx
+    finally:
+        ctx.extra["depth"] = depth
+
+
 def shader_source(name: str) -> str:
     """Text of shaders/gl/`name` with its #include lines replaced by the files they name."""
     path = SHADERS / name
@@ -54,10 +72,12 @@ def shader_source(name: str) -> str:
 
 def load_program(ctx: moderngl.Context, vertex: str, fragment: str | None = None) -> moderngl.Program:
     """Program from shaders/gl/`vertex`.vert.glsl and `fragment`.frag.glsl (the same stem unless given)."""
-    return ctx.program(
-        vertex_shader=shader_source(f"{vertex}.vert.glsl"),
-        fragment_shader=shader_source(f"{fragment or vertex}.frag.glsl"),
-    )
+    sources = [shader_source(f"{vertex}.vert.glsl"), shader_source(f"{fragment or vertex}.frag.glsl")]
+    if is_software(
+        ctx
+    ):  # newborn at 1280x720: 105 ms of processor time with four looks into the shadow map, 75 with one
+        sources = [source.replace("SHADOW_TAPS = 4", "SHADOW_TAPS = 1") for source in sources]
+    return ctx.program(vertex_shader=sources[0], fragment_shader=sources[1])
 
 
 def set_uniforms(program: moderngl.Program, values: dict[str, object]) -> None:
@@ -78,6 +98,38 @@ def is_software(ctx: moderngl.Context) -> bool:
     return any(name in ctx.info["GL_RENDERER"].lower() for name in ("llvmpipe", "softpipe", "swiftshader"))
 
 
+@functools.cache
+def _finisher():
+    """The driver's glFinish, called without Python's lock; None where it is not found."""
+    import ctypes
+
+    try:
+        finish = ctypes.CDLL("libGL.so.1").glFinish if sys.platform.startswith("linux") else None
+    except (OSError, AttributeError):
+        return None
+    if finish is not None:
+        finish.restype = None
+    return finish
+
+
+def let_others_run(ctx: moderngl.Context) -> None:
+    """Where a processor draws, wait for what was asked of it without Python's lock, so that a simulation can go on.
+
+    moderngl keeps the lock while the driver waits, as it does before a pass that reads what another one drew. A GPU
+    does not wait there, and nothing is done.
+    """
+    if _software(ctx) and (finish := _finisher()) is not None:
+        finish()
+
+
+def _software(ctx) -> bool:
+    """`is_software`, asked once."""
+    extra = ctx.extra if isinstance(ctx.extra, dict) else {}
+    if "software" not in extra:
+        ctx.extra = extra | {"software": is_software(ctx)}
+    return ctx.extra["software"]
+
+
 class Canvas:
     """An antialiased framebuffer of `size` (width, height) that is read back as uint8 [height, width, 3].
 
@@ -91,7 +143,8 @@ class Canvas:
         self.samples = min(samples, ctx.max_samples) if samples > 1 else samples
         self._resources = ExitStack()
         keep = self._keep
-        self._plain = keep(ctx.framebuffer([keep(ctx.renderbuffer(size, 4))], keep(ctx.depth_renderbuffer(size))))
+        self.texture = keep(ctx.texture(size, 4))  # what was drawn, after `resolve`; first row at the bottom
+        self._plain = keep(ctx.framebuffer([self.texture], keep(ctx.depth_renderbuffer(size))))
         self.framebuffer = self._plain
         if self.samples > 1:
             colour = keep(ctx.renderbuffer(size, 4, samples=self.samples))
@@ -110,8 +163,9 @@ class Canvas:
         self._resources.callback(resource.release)
         return resource
 
-    def read(self) -> np.ndarray:
-        """What was drawn, uint8 RGB [height, width, 3], first row on top; the array is the caller's own."""
+    def resolve(self) -> None:
+        """Bring what was drawn, antialiased, into `texture`."""
+        let_others_run(self.ctx)
         if self.samples > 1:
             self.ctx.copy_framebuffer(self._plain, self.framebuffer)
         elif self.samples == 1:
@@ -119,6 +173,15 @@ class Canvas:
             self.ctx.enable_only(self.ctx.NOTHING)
             self._rough.use(0)
             self._smooth.render(self.ctx.TRIANGLE_STRIP)
+        let_others_run(self.ctx)
+
+    def read(self) -> np.ndarray:
+        """What was drawn, uint8 RGB [height, width, 3], first row on top; the array is the caller's own."""
+        self.resolve()
+        return self.pixels()
+
+    def pixels(self) -> np.ndarray:
+        """The resolved picture, uint8 RGB [height, width, 3], first row on top; the array is the caller's own."""
         self._plain.read_into(self._bytes, components=4)
         return np.ascontiguousarray(self._bytes[::-1, :, :3])
 

@@ -1,10 +1,15 @@
-"""Play a simulation as a film: drawn off-screen, 30 pictures per simulated second, into a video file."""
+"""Play a simulation: in a window, or as a film drawn off-screen, 30 pictures per simulated second, into a file."""
 
 from __future__ import annotations
 
 import math
+import os
+import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
+
+import numpy as np
 
 FPS = 30
 SIZE = (1280, 720)
@@ -13,49 +18,89 @@ SIZE = (1280, 720)
 class Film:
     """Draws a simulation into a video while it runs. Call `shoot` whenever `sim.tick` reaches `next_tick`.
 
-    The file appears when `close` is called; `abort` leaves nothing. `wall_s` is the time spent drawing and encoding.
+    The pictures are those of the window: stage and panels. The file appears when `close` is called; `abort` leaves
+    nothing. `wall_s` is the time spent drawing and encoding.
     """
 
     def __init__(self, sim, path: str | Path, *, size: tuple[int, int] = SIZE, fps: int = FPS):
-        from systems.view.capture import Capture
-        from systems.view.frame import FrameComposer
         from systems.view.video import VideoWriter
 
         self.sim, self.path, self.fps, self.wall_s = sim, Path(path), fps, 0.0
+        self.size = size
+        self._resources = ExitStack()
         self.writer = VideoWriter(path, size, fps)
-        self.composer = None
         try:
-            self.composer = FrameComposer(sim.physics.model if sim.physics else None, size)
-            self.capture = Capture(sim)
-            self._place_camera()
+            self._make(sim)
         except BaseException:
             self.abort()
             raise
         self._number = math.ceil(sim.tick * fps / 1000)
 
-    def _place_camera(self) -> None:
-        """Where the scene wants it; what the scene leaves out, the composer chooses."""
-        view = self.sim.scene.view
-        if self.sim.physics is None or (view.distance, view.azimuth, view.elevation) == (None, None, None):
-            return
-        fixed = {}
-        if view.azimuth is not None:
-            fixed["azimuth_deg"] = math.degrees(view.azimuth)
-        if view.elevation is not None:
-            fixed["elevation_deg"] = math.degrees(view.elevation)
-        self.composer.camera = self.composer.body.camera(self.sim.physics.data.geom_xpos, **fixed)
-        if view.distance is not None:
-            self.composer.camera.distance = view.distance / 1000.0
+    def _make(self, sim) -> None:
+        from systems.view.capture import Capture
+        from systems.view.gl import offscreen_context
+        from systems.view.hud import Hud, UiState
+        from systems.view.monitor import Monitor
+        from systems.view.stage import Stage, StageOptions
+
+        keep = self._resources
+        self.ctx = offscreen_context()
+        keep.callback(self.ctx.release)
+        self.stage, self.options = Stage(self.ctx, sim, self.size), StageOptions()
+        keep.callback(self.stage.release)
+        with self.ctx:
+            self.target = self.ctx.simple_framebuffer(self.size)
+        self.hud = Hud(sim, self.size, window=False, ctx=self.ctx)
+        keep.callback(self._free_panels)
+        self.ui = UiState(legend=self.stage.legend(), speed=math.inf)
+        self.capture, self.monitor = Capture(sim), Monitor(sim)
+        keep.callback(self.capture.detach)
+        keep.callback(self.monitor.detach)
+        self._rect = (0, 0, *self.size)
+        self.camera = None
+
+    def _free_panels(self) -> None:
+        self.hud.release()
+        with self.ctx:
+            self.target.release()
 
     @property
     def next_tick(self) -> int:
         """First tick at which the next picture is due."""
         return math.ceil(self._number * 1000 / self.fps)
 
+    def picture(self) -> np.ndarray:
+        """The simulation as it is now, uint8 RGB [height, width, 3]."""
+        from systems.view.window import compose, home
+
+        frame = self.capture.frame(self.sim.realtime_x or None)
+        frame.hud = self.monitor.data()
+        if self.camera is None:  # a picture first: it tells the room that the panels leave, which the camera fills
+            self.camera = self.stage.camera(frame, self.options)
+            compose(self, frame, None, self.target)
+            self.stage.resize(self._rect[2:])
+            self.camera = home(self.stage, frame, self.options, self.sim.scene.view)
+            self._offset = None
+        self._follow(frame)
+        compose(self, frame, None, self.target)
+        width, height = self.size
+        with self.ctx:
+            raw = self.target.read(components=3, alignment=1)
+        return np.frombuffer(raw, np.uint8).reshape(height, width, 3)[::-1]
+
+    def _follow(self, frame) -> None:
+        """The camera keeps the body where it is in the picture."""
+        if self.stage.body is None or frame.geom_xpos is None or not np.isfinite(frame.geom_xpos).all():
+            return
+        centre = self.stage.body.centre(frame.geom_xpos)
+        if self._offset is None:
+            self._offset = self.camera.target - centre
+        self.camera.follow(centre + self._offset, 1.0 / self.fps)
+
     def shoot(self) -> None:
         """Draw and encode one picture."""
         started = time.perf_counter()
-        self.writer.write(self.composer.compose(self.capture.frame(self.sim.realtime_x or None)))
+        self.writer.write(self.picture())
         self._number += 1
         self.wall_s += time.perf_counter() - started
 
@@ -63,20 +108,13 @@ class Film:
         """Finish the file; a film shorter than a frame has one picture."""
         if not self.writer.closed and not self.writer.frame_count:
             self.shoot()
-        self._release()
+        self._resources.close()
         self.writer.close()
 
     def abort(self) -> None:
         """Leave nothing."""
-        self._release()
+        self._resources.close()
         self.writer.abort()
-
-    def _release(self) -> None:
-        if getattr(self, "capture", None) is not None:
-            self.capture.detach()
-        if self.composer is not None:
-            self.composer.close()
-            self.composer = None
 
     def __enter__(self) -> Film:
         return self
@@ -88,13 +126,28 @@ class Film:
             self.abort()
 
 
-def play(sim, video: str | Path | None = None, duration: str | float | None = None) -> Path:
-    """Run the rest of the scene (or a duration) into a video, off-screen; returns where it is."""
+def has_display() -> bool:
+    """Whether a window could be opened."""
+    if sys.platform.startswith("linux"):
+        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return True
+
+
+def play(sim, video: str | Path | None = None, duration: str | float | None = None) -> Path | None:
+    """Open a window on a simulation, for a duration or until it is closed; or run it into a video, off-screen.
+
+    A video it is where a name for one is given, or where there is no display. Returns the video's path.
+    """
     from engine.units import quantity
 
-    path = Path(video) if video is not None else Path.cwd() / f"{sim.source.name}.mp4"
-    ms = sim.scene.duration - sim.tick if duration is None else duration
-    end = sim.tick + round(quantity(ms, "time") if isinstance(ms, str) else ms)
+    span = None if duration is None else quantity(duration, "time") if isinstance(duration, str) else duration
+    if video is None and has_display():
+        from systems.view.window import Window
+
+        Window(sim, until=None if span is None else sim.tick + round(span)).run()
+        return None
+    path = Path(video) if video is not None else Path.cwd() / f"{Path(sim.source.name).name}.mp4"
+    end = sim.tick + round(sim.scene.duration - sim.tick if span is None else span)
     with Film(sim, path) as film:
         while sim.tick < end:
             if sim.tick >= film.next_tick:

@@ -85,3 +85,50 @@ def test_rate_meter_counts_between_calls(sim):
     cortex = sim.timeline.targets.neurons("cortex")
     expected = sim.spike_count("cortex", 40, 70) / cortex.size / 0.030
     assert meter()[meter.names.index("cortex")] == pytest.approx(expected)
+
+
+def test_glow_fades_from_the_last_spike_and_origin_tells_injected_from_held(sim):
+    from systems.timeline import Action
+    from systems.view.frame import COMPUTED, GLOW_MS, HAND_SET, INJECTED
+
+    capture = Capture(sim)
+    sim.timeline.add(Action(70, -1, "silence", "cortex.Precentral_R.*"))
+    sim.run(155)
+    frame = capture.frame()
+    ids, ticks = sim.spike_history()
+    last = np.full(sim.network.neuron_count, -10_000)
+    np.maximum.at(last, ids, ticks)
+    expected = np.where(last < 0, 0.0, np.exp(-(sim.tick - 1 - last) / GLOW_MS))
+    assert frame.glow.dtype == np.float32 and np.allclose(frame.glow, expected, atol=1e-6)
+    driven, held = (sim.timeline.targets.neurons(f"cortex.{r}.*") for r in ("Calcarine_L", "Precentral_R"))
+    assert (frame.origin[driven] == INJECTED).all() and (frame.origin[held] == HAND_SET).all()
+    assert (frame.origin == COMPUTED).sum() == frame.origin.size - driven.size - held.size
+    sim.run(20)  # the stimulus ends at 160 ms
+    assert not (capture.frame().origin == INJECTED).any()
+
+
+def test_pulses_count_the_spikes_of_each_source_by_age(sim):
+    from systems.view.brain_tracts import brain_of
+    from systems.view.frame import PULSE_MS
+
+    capture = Capture(sim)
+    sim.run(155)
+    frame = capture.frame()
+    tracts = brain_of(sim).tracts
+    ids, ticks = sim.spike_history()
+    assert frame.pulses.shape == (tracts.size.size, PULSE_MS) and frame.pulses.sum() > 100
+    for row in range(0, tracts.size.size, 3):
+        mine = ticks[tracts.source_of[ids] == row]
+        assert np.array_equal(frame.pulses[row], np.bincount(154 - mine, minlength=PULSE_MS)[:PULSE_MS])
+
+
+def test_patch_rates_are_those_of_the_afferents(sim):
+    capture = Capture(sim)
+    sim.run(155)
+    frame = capture.frame()
+    ids, ticks = sim.spike_history()
+    for k, patch in enumerate(sim.body.patches):
+        afferents = sim.network.neurons(f"*.{patch.name}.*")
+        spikes = (np.isin(ids, afferents) & (ticks >= 105)).sum()
+        assert frame.patch_rate[k] == pytest.approx(spikes / afferents.size / 0.05)
+    assert np.array_equal(frame.activation, np.array(list(sim.activation().values()), np.float32))

@@ -1,0 +1,3 @@
+#version 330 core
+const bool SHADED = false;
+#include "ground.glsl"
