@@ -17,13 +17,16 @@ from components.body import Muscle
 from components.network import Gained, Gains, SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
+from systems import rhythm
 from systems.spawn.network import fanout_of
 
-UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "", "latency": "ms",
+UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "",
+        "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm"}  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
 PEAK_MS = 20  # width of the sliding window of a peak rate that names none
 PIECE_MS = 20_000  # a peak in a long window is looked for in pieces, well within the spikes in memory
+RHYTHM_MS = 10  # bins of what is searched for bursts
 KINDS = ("local", "long_range", "other", "background")
 
 
@@ -449,6 +452,8 @@ class Probes:
             return peak_rate(ids, ticks, rows, start, stop, peak_ticks(probe))
         if probe.measure == "isi_cv":
             return isi_cv(ids, ticks, rows)
+        if probe.measure in RHYTHMIC:
+            return rhythm_of(probe.measure, ids, ticks, rows, self._with.get(probe.name), start, stop)
         first = max(start, self.sim.tick - int(self.sim.spikes.keep_ms))
         width = probe.bin or max(1.0, min(1000.0, (stop - first) // 10))
         if probe.name in self._with:
@@ -495,6 +500,25 @@ class Probes:
 
 
 COUNTED = ("rate_hz", "spike_count")
+RHYTHMIC = ("cycle_frequency", "cycle_cv", "phase_vector")
+
+
+def rhythm_of(measure: str, ids, ticks, rows: np.ndarray, others: np.ndarray | None, start: int, stop: int) -> float:
+    """Frequency, variability or phase of the bursts of all `rows` together, NaN where there are none."""
+    bins = (stop - start) // RHYTHM_MS
+    if bins < 100:
+        return math.nan
+    summed = []
+    for neurons in (rows, others):
+        if neurons is not None:
+            count = np.bincount((ticks[np.isin(ids, neurons)] - start) // RHYTHM_MS, minlength=bins)[:bins]
+            summed.append(rhythm.smooth(count[:, None], RHYTHM_MS))
+    cycle = rhythm.cycle_ms(summed[0], RHYTHM_MS)
+    if measure == "cycle_frequency":
+        return float(1000.0 / cycle[0])
+    if measure == "cycle_cv":
+        return rhythm.cycle_cv(summed[0][:, 0], RHYTHM_MS)
+    return float(rhythm.phase_vector(*summed, RHYTHM_MS, cycle)[0])
 
 
 def peak_ticks(probe) -> int:

@@ -99,11 +99,13 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
                 raise source.error(str(error), "brain", "null") from None
         coupling = normalised(network.connectome, parameters.get("homotopic", 0.3))
         network.weights = evened(coupling, parameters.get("even_input", 0.0))
-    network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile)
     calibrations = {
         c.structure: given[c.structure] if c.structure in given else read_calibration(c.structure, brain.profile)
         for c in circuits
     }
+    circuits = [tuned(c, calibrations[c.structure]) for c in circuits]
+    network.circuits = circuits
+    network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile)
     make_cells(world, network, [*circuits, *absent], brain.profile, calibrations, scene.clock.substeps)
     try:
         net.make_synapses(world, network, [*circuits, *absent], body, brain.gains, brain.learning)
@@ -156,9 +158,36 @@ def background_rates(network: net.Network, profile: str, calibrations: dict[str,
 
 def read_calibration(structure: str, profile: str) -> dict | None:
     """background_hz: instance -> cell -> events per second (`*` for instances that were not calibrated, as of own
-    connectomes); gains: projection -> factor. None if there is no asset."""
-    path = CALIBRATION / f"{structure}_{profile}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    connectomes); gains: projection -> factor; cells: cell -> tonic, adaptation_tau, adaptation_step; bounds: lowest and
+    highest of each gain and `cell.key`. None if there is no asset for the profile or for any."""
+    for name in (f"{structure}_{profile}.json", f"{structure}_any.json"):
+        path = CALIBRATION / name
+        if path.exists():
+            found = json.loads(path.read_text())
+            values = dict(found.get("gains", {}))
+            values |= {f"{c}.{key}": v for c, changes in found.get("cells", {}).items() for key, v in changes.items()}
+            for key, (low, high) in found.get("bounds", {}).items():
+                if not low <= values.get(key, low) <= high:
+                    raise UserError(f"{name}: {key}: expected {low:g} to {high:g}, got {values[key]:g}")
+            return found
+    return None
+
+
+def tuned(circuit: net.Circuit, calibration: dict | None) -> net.Circuit:
+    """The circuit with the constants of its cells as they were calibrated."""
+    changes = (calibration or {}).get("cells", {})
+    if not changes:
+        return circuit
+    cells = dict(circuit.cells)
+    for name, values in changes.items():
+        cell = cells[name]
+        if "tonic" in values:
+            cell = cell.model_copy(update={"tonic": values["tonic"]})
+        adaptation = {k.removeprefix("adaptation_"): v for k, v in values.items() if k.startswith("adaptation_")}
+        if adaptation:
+            cell = cell.model_copy(update={"adaptation": cell.adaptation.model_copy(update=adaptation)})
+        cells[name] = cell
+    return circuit.model_copy(update={"cells": cells})
 
 
 def attach_body(world: World, body, network: net.Network | None, targets: Targets) -> None:

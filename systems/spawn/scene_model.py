@@ -67,6 +67,9 @@ Measure = Literal[
     "isi_cv",
     "correlation",
     "spike_count",
+    "cycle_frequency",
+    "cycle_cv",
+    "phase_vector",
     "latency",
     "joint_angle",
     "joint_range",
@@ -79,13 +82,18 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "isi_cv": None,
     "correlation": None,
     "spike_count": None,
+    "cycle_frequency": "rate",
+    "cycle_cv": None,
+    "phase_vector": None,
     "latency": "time",
     "joint_angle": "angle",
     "joint_range": "angle",
     "muscle_activation": "fraction",
     "posture_height": "length",
 }
-BRAIN_MEASURES = ("rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count")
+BRAIN_MEASURES = (
+    "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
+)  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height")
 
 
@@ -576,7 +584,7 @@ class Probe(Part):
     of: Selector
     """Of what: a glob over populations, or a joint, a muscle, a body part."""
     with_: Selector | None = Field(None, alias="with")
-    """For correlation: the other populations; within `of` if left out."""
+    """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared."""
     from_: non_negative(Time) = Field(0.0, alias="from")
     """Start of the window; a latency counts from here."""
     to: positive(Time) | None = None
@@ -593,13 +601,15 @@ class Probe(Part):
         if self.to is not None and self.to <= self.from_:
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
-            ("with", self.with_, "correlation"),
+            ("with", self.with_, "correlation", "phase_vector"),
             ("bin", self.bin, "correlation", "peak_hz"),
             ("threshold", self.threshold, "latency"),
         ):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"
                 raise misfit(f"only {' and '.join(measures)} {takes} it, this is {self.measure}", key)
+        if self.measure == "phase_vector" and self.with_ is None:
+            raise misfit("needs `with`, whose phase is compared", "measure")
         if self.measure == "peak_hz" and (self.bin or 0.0) > 30_000.0:
             raise misfit("expected at most 30 s", "bin")
         if self.measure == "peak_hz" and self.to is not None and (self.bin or 0.0) > self.to - self.from_:

@@ -204,7 +204,7 @@ class Window:
         return SPARING_FPS if behind else FULL_FPS
 
     def _ease(self) -> None:
-        """Every two seconds: a coarser stage where a processor draws too few pictures, a finer one with time to spare."""
+        """Every two seconds: a coarser stage where a processor draws too slowly, a finer one with time to spare."""
         from systems.view.gl import is_software
 
         now = time.perf_counter()

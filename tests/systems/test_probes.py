@@ -6,9 +6,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from encephagen import load
 from engine.errors import UserError
 from systems import probes
-from systems.probes import coupling_shares, cross_correlation, isi_cv, mean_pair_correlation, threshold_of
+from systems.probes import (
+    coupling_shares,
+    cross_correlation,
+    isi_cv,
+    mean_pair_correlation,
+    rhythm_of,
+    threshold_of,
+)
 from systems.sample_record import Sampler
 from tests.systems.nets import build, cell
 
@@ -348,3 +356,44 @@ def test_the_history_since_a_tick_is_the_whole_one_from_there_on():
         found, all_ = observer.history(since)[1], observer.history()[1]
         assert found[found >= since].tolist() == all_[all_ >= since].tolist()
     assert observer.history(25)[1].tolist() == [30, 31, 32, 33] and observer.history(99)[1].size == 0
+
+
+# rhythm ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("probe", "error"),
+    [
+        ("{name: x, measure: phase_vector, of: spinal_cpg.left.v1}", "needs `with`"),
+        (
+            "{name: x, measure: cycle_cv, of: spinal_cpg.left.v1, with: spinal_cpg.left.v1}",
+            "only correlation and phase_vector",
+        ),
+    ],
+)
+def test_a_rhythm_probe_says_what_it_lacks(tmp_path, probe, error):
+    (tmp_path / "x.yaml").write_text(
+        f"title: t\nduration: 2 s\nbrain: {{profile: newborn, circuits: [spinal_cpg]}}\nprobes: [{probe}]\n"
+    )
+    with pytest.raises(UserError, match=error):
+        load(tmp_path / "x.yaml")
+
+
+def test_rhythm_probes_read_bursts_made_by_hand():
+    """Two groups of ten, 400 ms of 1,000 ms at 50 Hz, one half a cycle later: 1 Hz, regular, antiphase."""
+    rng = np.random.default_rng(3)
+    ids, ticks = [], []
+    for group, lag in ((0, 0), (1, 500)):
+        for start in range(lag, 30_000 - 400, 1000):
+            for neuron in range(10):
+                when = start + np.flatnonzero(rng.random(400) < 0.05)
+                ticks.append(when)
+                ids.append(np.full(when.size, 10 * group + neuron))
+    ids, ticks = np.concatenate(ids), np.concatenate(ticks)
+    first, second = np.arange(10), np.arange(10, 20)
+    args = ids, ticks, first, second, 0, 30_000
+    assert rhythm_of("cycle_frequency", *args) == pytest.approx(1.0, abs=0.02)
+    assert rhythm_of("cycle_cv", *args) < 0.03
+    assert rhythm_of("phase_vector", *args) < -0.97
+    assert rhythm_of("phase_vector", ids, ticks, first, first, 0, 30_000) == pytest.approx(1.0)
+    assert np.isnan(rhythm_of("cycle_frequency", ids[:0], ticks[:0], first, None, 0, 30_000))
