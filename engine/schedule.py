@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from engine.component import Resource, column
 from engine.kernel import entry
-from engine.system import Call, System
+from engine.system import Beside, Call, System
 from engine.world import World
 
 
@@ -40,14 +40,14 @@ class Aside:
         self._under_way = False
         self._after: Callable | None = None
 
-    def start(self, before: Callable, work: Callable, after: Callable, arguments: tuple) -> None:
+    def start(self, parts: Beside, arguments: tuple) -> None:
         """`before` now, `work` in the thread, `after` in `join`; all get the arguments."""
         self.join()
-        before(*arguments)
+        parts.before(*arguments)
         if self._thread is None:
             self._thread = threading.Thread(target=self._loop, daemon=True, name="aside")
             self._thread.start()
-        self._work, self._after, self._arguments, self._error = work, after, arguments, None
+        self._work, self._after, self._arguments, self._error = parts.work, parts.after, arguments, None
         self._under_way = True
         self._go.release()
 
@@ -139,7 +139,7 @@ class Runner:
                     continue
                 for call in stretch:
                     if call in beside:
-                        made.append((self._aside.start, (*call.system.aside, call.args)))
+                        made.append((self._aside.start, (call.system.aside, call.args)))
                     else:
                         made.append((entry(call.function, call.args), call.args))
             if made:

@@ -15,6 +15,17 @@ from engine.world import World
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A system in three parts, of which the middle one can run while the next ticks begin; all get its arguments."""
+
+    before: Callable
+    work: Callable
+    after: Callable
+    late: tuple[Column, ...]
+    """What only `after` writes: whoever touches these columns waits."""
+
+
+@dataclass(frozen=True)
 class System:
     """A declared system. Called with `(row_count, *reads, *optional_reads, *writes, *optional_writes, *objects)`.
 
@@ -31,8 +42,8 @@ class System:
     """Whether it may look at every column, whatever it declares (a probe), so that nothing may run beside it."""
     rests: Callable[..., bool] | None = None
     """Whether a call with these arguments would change nothing, where that is known without making it."""
-    aside: tuple[Callable, Callable, Callable] | None = None
-    """What it does before, beside and after others, if its middle part can run while the next ticks begin."""
+    aside: Beside | None = None
+    """Its parts, if one of them can run beside others."""
 
     @property
     def name(self) -> str:
@@ -100,7 +111,7 @@ class Call:
         mine, theirs = self.system, other.system
         touched = {*mine.reads, *mine.optional_reads, *mine.writes, *mine.optional_writes}
         shared = any(kind in theirs.objects for kind in mine.objects)
-        return mine.watches or shared or not touched.isdisjoint((*theirs.writes, *theirs.optional_writes))
+        return mine.watches or shared or not touched.isdisjoint(theirs.aside.late)
 
 
 def system(
@@ -112,7 +123,7 @@ def system(
     objects: Iterable[type] = (),
     watches: bool = False,
     rests: Callable[..., bool] | None = None,
-    aside: tuple[Callable, Callable, Callable] | None = None,
+    aside: Beside | None = None,
 ):
     """Declare the decorated function or kernel as a system."""
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from components.body import BodyState
 from engine.errors import UserError
-from engine.system import system
+from engine.system import Beside, system
 
 
 class Physics:
@@ -20,7 +20,15 @@ class Physics:
         self.model = body.model
         self.data = body.new_data()
         self.steps = 0
+        self._point()
         mujoco.mj_forward(self.model, self.data)
+
+    def _point(self) -> None:
+        """Where a step's inputs go and its readings come from."""
+        data = self.data
+        self.inputs = (data.ctrl, data.qfrc_applied, data.xfrc_applied, data.eq_active, data.mocap_pos,
+                       data.mocap_quat, self.model.opt.gravity)  # fmt: skip
+        self.readings = data.sensordata
 
     def step(self) -> None:
         if self.environment is None:
@@ -37,6 +45,7 @@ class Physics:
         if model.nsensordata != self.model.nsensordata or model.nu != self.model.nu:
             raise UserError(f"body {self.body.name}: expected an environment made with this body's model")
         self.model, self.data, self.environment = model, data, advance
+        self._point()
 
     @property
     def clock_ms(self) -> float:
@@ -114,27 +123,45 @@ UNTURNED = np.array([1.0, 0.0, 0.0, 0.0])
 CARRY_M_S, CARRY_RAD_S = 0.25, 1.5  # an examiner's hands are gentle
 
 
+def hand_over(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
+              physics):  # fmt: skip
+    """Control and outside forces of the step to come."""
+    to_ctrl, to_joints, to_parts, to_hold, to_holder, to_turn, to_gravity = physics.inputs
+    np.add(ctrl, hand, out=to_ctrl)
+    to_joints[:] = joint_torque
+    to_parts[:] = wrench
+    to_hold[:] = hold
+    if carry[:, 7].any():
+        physics.carry(hold, holder, holder_turn, carry)
+    to_holder[:] = holder
+    to_turn[:] = holder_turn
+    to_gravity[:] = gravity
+    if grip[0, 0] > 0:
+        physics.pull(grip)
+
+
+def advance(*arguments):
+    """One step; nothing but the physics is touched, so that others may run beside it."""
+    arguments[-1].step()
+
+
+def take_readings(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
+                  physics):  # fmt: skip
+    """Sensor readings after the step."""
+    sensors[:] = physics.readings
+
+
 @system(
     reads=[BodyState.ctrl, BodyState.hand, BodyState.joint_torque, BodyState.wrench, BodyState.grip, BodyState.gravity,
            BodyState.hold],
     writes=[BodyState.sensors, BodyState.holder, BodyState.holder_turn, BodyState.carry],
     objects=[Physics],
+    aside=Beside(hand_over, advance, take_readings, late=(BodyState.sensors,)),
 )  # fmt: skip
 def physics_step(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
                  physics):  # fmt: skip
     """Hand over control and outside forces, take one step, take the sensor readings."""
-    data = physics.data
-    data.ctrl[:] = ctrl
-    data.ctrl += hand
-    data.qfrc_applied[:] = joint_torque
-    data.xfrc_applied[:] = wrench
-    data.eq_active[:] = hold
-    if carry[:, 7].any():
-        physics.carry(hold, holder, holder_turn, carry)
-    data.mocap_pos[:] = holder
-    data.mocap_quat[:] = holder_turn
-    physics.model.opt.gravity[:] = gravity
-    if grip[0, 0] > 0:
-        physics.pull(grip)
-    physics.step()
-    sensors[:] = data.sensordata
+    arguments = (n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry, physics)
+    hand_over(*arguments)
+    advance(*arguments)
+    take_readings(*arguments)

@@ -16,9 +16,11 @@ def profile(world, runner, ms: int) -> dict:
     Every call of the plan is timed for itself (`timed` of the runner), so threads do not overlap systems here.
     """
     calls = [call for _, call in runner.calls()]
+    timed, runner.timed = runner.timed, True
+    runner.prepare()  # one by one, kernels are compiled for themselves
+    runner.run(WARM)
     for call in calls:
         call.wall_ns = call.count = 0
-    timed, runner.timed = runner.timed, True
     spikes = 0
     from components.network import Spikes
 
@@ -67,6 +69,7 @@ def as_run(world, runner, ms: int) -> dict:
             "python_us": python / 1e3 / ms, "body_share": body / total, "python_share": python / total}  # fmt: skip
 
 
+WARM = 10  # ticks before any is timed
 BODY = (physics_step.function,)
 NEURAL = ("sum_drive", "deliver_spikes", "deliver_modulated", "background_noise", "lif_integrate", "collect_spikes")
 

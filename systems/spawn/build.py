@@ -119,6 +119,9 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
         c.structure: given[c.structure] if c.structure in given else read_calibration(c.structure, brain.profile)
         for c in circuits
     }
+    circuits = [tuned(c, calibrations[c.structure]) for c in circuits]
+    network.circuits = circuits
+    network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile)
     of_body = given["body"] if "body" in given else read_body_calibration(body.name) if body is not None else None
     make_cells(world, network, [*circuits, *absent], brain.profile, calibrations, scene.clock.substeps)
     for name, factor in (of_body or {}).get("gains", {}).items():

@@ -8,7 +8,7 @@ import pytest
 
 from engine.driver import fits, fuse
 from engine.schedule import Now, Phase, Runner
-from engine.system import system
+from engine.system import Beside, system
 from engine.world import World
 from tests.engine.toy import Ball, Room, balls, state
 
@@ -62,7 +62,7 @@ def runner_of(log: list, threads: int, fail: bool = False):
     def after(n, gravity, slow):
         log.append("take")
 
-    @system(writes=[Room.gravity], objects=[Slow], aside=(before, work, after))
+    @system(writes=[Room.gravity], objects=[Slow], aside=Beside(before, work, after, (Room.gravity,)))
     def body(n, gravity, slow):
         for part in (before, work, after):
             part(n, gravity, slow)
