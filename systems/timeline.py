@@ -56,6 +56,7 @@ class Timeline:
 
     def __init__(self, targets):
         self.targets = targets
+        self.actions: list = []  # what a player may do here: those of the scene's actions that this world can do
         self.coming: list[Action] = []
         self.active: list[Action] = []
         self.past: list[tuple[int, str]] = []

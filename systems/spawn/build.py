@@ -79,11 +79,20 @@ def build_world(scene, source, seed: int, threads: int, strict: bool, calibratio
         try:
             for each in actions_of(action.event(0.0), targets):
                 plan.check(each)
+            plan.actions.append(action)
         except UserError as error:
-            raise source.error(str(error), "actions", number, "do") from None
+            if not left_out(action, network):
+                raise source.error(str(error), "actions", number, "do") from None
     world.add_object(SpikeObserver())
     world.add_object(Sampler())
     return world
+
+
+def left_out(action, network) -> bool:
+    """Whether a scene's action is for a circuit that there is, but not in this scene: it has inherited the action."""
+    circuit = getattr(action.do.action, "population", "").split(".")[0]
+    here = network.structures if network is not None else []
+    return bool(circuit) and circuit not in here and (net.CIRCUITS / f"{circuit}.yaml").exists()
 
 
 def make_network(world: World, scene, source, body, given: dict[str, dict]) -> net.Network:
