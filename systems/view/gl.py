@@ -7,6 +7,7 @@ belongs to the thread that made it.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import sys
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import moderngl
 
 SHADERS = Path(__file__).resolve().parents[2] / "shaders" / "gl"
-PACKAGES = "apt-get install --no-install-recommends libegl1 libgl1"
+PACKAGES = "apt-get install --no-install-recommends libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri"
 GL_VERSION = 330
 
 
@@ -29,6 +30,7 @@ def offscreen_context() -> moderngl.Context:
     """A new OpenGL context >= 3.3 core without a window; a `UserError` that names the packages where there is none."""
     import moderngl
 
+    os.environ.setdefault("EGL_LOG_LEVEL", "fatal")  # Mesa's own warnings about what the error below says in one line
     # EGL needs no display; elsewhere (macOS, Windows) the platform's own hidden context is the only one.
     backends = [{"backend": "egl"}, {}] if sys.platform.startswith("linux") else [{}]
     reasons = []
@@ -38,9 +40,9 @@ def offscreen_context() -> moderngl.Context:
         except Exception as error:  # glcontext raises bare Exception, moderngl ValueError
             reasons.append(str(error) or type(error).__name__)
     too_old = re.search(r"got version (\d+)", reasons[0])
-    if too_old:
-        version = f"{too_old[1][0]}.{too_old[1][1]}"
-        raise UserError(f"OpenGL {version} is too old: drawing needs 3.3; newer: {PACKAGES} libgl1-mesa-dri")
+    if too_old or "eglCreateContext failed (0x3009)" in reasons[0]:  # EGL_BAD_MATCH: a driver, but none of this version
+        version = f"OpenGL {too_old[1][0]}.{too_old[1][1]}" if too_old else "the OpenGL driver"
+        raise UserError(f"{version} is too old: drawing needs 3.3; newer: {PACKAGES}")
     raise UserError(f"no OpenGL driver for off-screen drawing ({reasons[0]}); install one: {PACKAGES}")
 
 

@@ -352,6 +352,23 @@ def test_no_driver_is_one_line_with_the_packages():
     assert done.stdout.count("\n") == 1
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Mesa's settings")
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"MESA_GL_VERSION_OVERRIDE": "2.1"}, "UserError the OpenGL driver is too old: drawing needs 3.3"),
+        ({"LIBGL_DRIVERS_PATH": "/nonexistent"}, "UserError no OpenGL driver"),
+        ({"__EGL_VENDOR_LIBRARY_FILENAMES": "/nonexistent"}, "UserError no OpenGL driver"),
+    ],
+)
+def test_a_driver_that_cannot_is_one_line_with_the_packages(setting, message):
+    """A real driver, made too old or taken away."""
+    done = run_python(CALL, DISPLAY="", **setting)
+    assert done.stdout.startswith(message), done.stdout + done.stderr
+    assert "libegl-mesa0 libgl1-mesa-dri" in done.stdout
+    assert done.stdout.count("\n") == 1 and not done.stderr.strip(), done.stderr
+
+
 def test_too_old_a_driver_is_one_line(monkeypatch):
     import moderngl
 

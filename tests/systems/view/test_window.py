@@ -269,3 +269,17 @@ def test_a_display_that_is_not_there_is_one_line(tmp_path):
     )  # fmt: skip
     assert found.returncode == 2
     assert len(found.stderr.strip().splitlines()) == 1 and "no display for a window" in found.stderr, found.stderr
+
+
+@pytest.mark.parametrize("setting", [{"LIBGL_DRIVERS_PATH": "/nonexistent"}, {"MESA_GL_VERSION_OVERRIDE": "2.1"}])
+def test_a_display_without_a_driver_is_one_line(display, tmp_path, setting):
+    environment = dict(os.environ, DISPLAY=display) | setting
+    environment.pop("WAYLAND_DISPLAY", None)
+    (tmp_path / "scene.yaml").write_text("title: t\nduration: 9 s\nbody: {model: newborn}\n")
+    found = subprocess.run(
+        [sys.executable, str(ROOT / "encephagen.py"), "play", "scene.yaml", "--quiet"], cwd=tmp_path, env=environment,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert found.returncode == 2, found.stderr
+    assert len(found.stderr.strip().splitlines()) == 1 and "no OpenGL 3.3 driver" in found.stderr, found.stderr
+    assert "libgl1-mesa-dri" in found.stderr
