@@ -281,5 +281,6 @@ def test_a_display_without_a_driver_is_one_line(display, tmp_path, setting):
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert found.returncode == 2, found.stderr
-    assert len(found.stderr.strip().splitlines()) == 1 and "no OpenGL 3.3 driver" in found.stderr, found.stderr
-    assert "libgl1-mesa-dri" in found.stderr
+    # Mesa says that a driver is missing at a level which LIBGL_DEBUG=quiet does not silence
+    lines = [s for s in found.stderr.splitlines() if s and not s.startswith("libGL error: failed to load driver")]
+    assert len(lines) == 1 and "no OpenGL 3.3 driver" in lines[0] and "libgl1-mesa-dri" in lines[0], found.stderr
