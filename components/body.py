@@ -40,6 +40,24 @@ class TendonOrgan(Component):
     count = column("i4", unit="neuron", doc="Afferents.")
 
 
+class Vestibular(Component):
+    """One row per group of afferents of a semicircular canal or an otolith organ that signal one direction.
+
+    Two leaky integrators in a row; `slow` follows `fast`, and what `slow` takes away makes a band-pass of it.
+    """
+
+    sensor = column("i4", unit="1", doc="Address of the reading of the axis.")
+    scale = column("f4", unit="1/SI", doc="Signed: rad/s (canals) or g (otoliths) towards the direction per reading.")
+    limit = column("f4", unit="rad/s or g", doc="Largest motion the organ follows.")
+    gain = column("f4", unit="mV", doc="Drive per rad/s or per g.")
+    fast_step = column("f4", unit="1", doc="1 - exp(-body step / tau_fast): inertia of cupula or otolith.")
+    slow_step = column("f4", unit="1", doc="1 - exp(-body step / tau_slow): the cupula springs back; 0: it does not.")
+    fast = column("f8", unit="rad/s or g", doc="What the organ has followed.")
+    slow = column("f8", unit="rad/s or g", doc="What it has got used to.")
+    first = column("i4", unit="neuron", doc="First afferent in the table that carries them.")
+    count = column("i4", unit="neuron", doc="Afferents.")
+
+
 class TouchPatch(Component):
     """One row per patch of skin."""
 

@@ -51,3 +51,19 @@ class Taught(Side):
     due = column(
         "i4", unit="1", doc="By arrival tick: that tick, number of pupils, pupils; shape [slots, 2 + targets]."
     )
+
+
+class Depressing(Component):
+    """Synapses that tire with use; they do so whether or not the others learn."""
+
+    rested = column("f4", unit="mV", doc="Weight when nothing is spent.")
+
+
+class Resources(Side):
+    """What the sources of a depressing table have left to release (Tsodyks & Markram 1997)."""
+
+    span = column("i4", unit="neuron", doc="First source, number from it to the last; shape [2].")
+    use = column("f4", unit="1", doc="Part of what is left that one spike spends; shape [1].")
+    decay = column("f4", unit="1", doc="exp(-ticks / recovery) by ticks; 0 beyond; shape [ticks].")
+    spent = column("f4", unit="1", doc="What was spent right after each source's last spike; shape [sources].")
+    tick = column("i4", unit="tick", doc="When that spike was; shape [sources].")

@@ -97,6 +97,29 @@ class Modulator(Component):
     rate = column("f4", unit="Hz", doc="Filtered rate of the modulating population.")
 
 
+class Arcs(Resource):
+    """Reflex arcs and the projections that each of them gates."""
+
+    gain = column("f4", unit="1", init=1, doc="What gating populations make of each arc; shape [arcs].")
+    arc = column("i4", unit="1", doc="Arc of each gated projection; shape [gated projections].")
+    group = column("i4", unit="1", doc="Row of Gains.value of each gated projection; shape [gated projections].")
+
+
+class Gate(Component):
+    """One row per (reflex arc, gating population): filtered spikes -> gain, as Modulator."""
+
+    first = column("i4", unit="neuron", doc="First gating neuron in the global index.")
+    count = column("i4", unit="neuron", doc="Gating neurons.")
+    decay = column("f4", unit="1", doc="exp(-tick / tau).")
+    per_spike = column("f4", unit="Hz", doc="Added to `rate` by one spike: 1 s / (tau * count).")
+    reference = column("f4", unit="Hz", doc="Rate at which the gain is 1.")
+    slope = column("f4", unit="1", doc="Gain = 1 + slope * (rate / reference - 1); negative: the population closes it.")
+    lowest = column("f4", unit="1", doc="Smallest gain.")
+    highest = column("f4", unit="1", doc="Largest gain.")
+    arc = column("i4", unit="1", doc="Row of Arcs.gain that is multiplied.")
+    rate = column("f4", unit="Hz", doc="Filtered rate of the gating population.")
+
+
 class Population(Component):
     """A named range of neurons."""
 

@@ -175,6 +175,12 @@ class Runner:
         world.settle()
         world.tick = tick + 1
 
+    def catch_up(self, everything: bool = False) -> None:
+        """Bring the world's arrays up to date; where they are the only ones (here) they always are."""
+
+    def push(self) -> None:
+        """Take over arrays that were changed from outside between two ticks; here nothing is to be done."""
+
     def _step_timed(self, tick: int) -> None:
         clock = time.perf_counter_ns
         for period, calls in self.plan:

@@ -25,6 +25,7 @@ SPARSE_BYTES = 1 << 18  # arrays from this size on are kept without their zeros
 
 def state_arrays(runner: Runner) -> dict[str, np.ndarray]:
     """Name -> array of all written columns, each storage once."""
+    runner.catch_up(everything=True)
     world, found, seen = runner.world, {}, set()
     for phase in runner.phases:
         for system in phase.systems:
@@ -131,6 +132,7 @@ def load(runner: Runner, path: str | os.PathLike) -> None:
     for array, value in columns:
         array[...] = value
     world.tick = int(saved["tick"])
+    runner.push()
 
 
 # in memory ------------------------------------------------------------------------------------------------------
@@ -193,6 +195,7 @@ class Marks:
 
     def mark(self) -> Mark:
         """The moment as it is, between two ticks."""
+        self.runner.catch_up(everything=True)
         self._look()
         arrays: list = []
         for array, views in zip(self._arrays, self._sparse, strict=True):
@@ -220,6 +223,7 @@ class Marks:
             if kept is not None:
                 (thing.recall if hasattr(thing, "recall") else thing.restore)(kept)
         self.runner.world.tick = mark.tick
+        self.runner.push()
 
 
 def dump_scene(scene: dict) -> str:

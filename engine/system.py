@@ -40,6 +40,8 @@ class System:
     objects: tuple[type, ...]
     watches: bool = False
     """Whether it may look at every column, whatever it declares (a probe), so that nothing may run beside it."""
+    rests: Callable[..., bool] | None = None
+    """Whether a call with these arguments would change nothing, where that is known without making it."""
     aside: Beside | None = None
     """Its parts, if one of them can run beside others."""
 
@@ -69,12 +71,7 @@ class System:
 
     def bind_table(self, world: World, table: Table | None) -> Call:
         def find(column: Column, writable: bool) -> np.ndarray | None:
-            if issubclass(column.owner, Resource):
-                array = world.arrays.get(column)
-            elif table is not None and column.owner in table:
-                array = table[column]
-            else:
-                array = None
+            array = array_of(world, table, column)
             if array is not None and world.strict and not writable:
                 array = array.view()
                 array.flags.writeable = False
@@ -86,6 +83,13 @@ class System:
         function = self.function.form(world.kernel_threads) if isinstance(self.function, Kernel) else self.function
         row_count = table.row_count if table is not None else 0
         return Call(self, table, function, (row_count, *read_only, *writable, *objects))
+
+
+def array_of(world: World, table: Table | None, column: Column) -> np.ndarray | None:
+    """Storage of a column as a system on this table sees it; None if it is absent."""
+    if issubclass(column.owner, Resource):
+        return world.arrays.get(column)
+    return table[column] if table is not None and column.owner in table else None
 
 
 @dataclass
@@ -118,12 +122,13 @@ def system(
     optional_writes: Iterable[Column] = (),
     objects: Iterable[type] = (),
     watches: bool = False,
+    rests: Callable[..., bool] | None = None,
     aside: Beside | None = None,
 ):
     """Declare the decorated function or kernel as a system."""
 
     def decorate(function: Callable | Kernel) -> System:
-        return System(function, tuple(reads), tuple(writes), tuple(optional_reads), tuple(optional_writes),
-                      tuple(objects), watches, aside)  # fmt: skip
+        columns = (tuple(of) for of in (reads, writes, optional_reads, optional_writes))
+        return System(function, *columns, tuple(objects), watches=watches, rests=rests, aside=aside)
 
     return decorate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from components.body import BodyState
+from engine.errors import UserError
 from engine.system import Beside, system
 
 
@@ -19,15 +20,32 @@ class Physics:
         self.model = body.model
         self.data = body.new_data()
         self.steps = 0
+        self._point()
+        mujoco.mj_forward(self.model, self.data)
+
+    def _point(self) -> None:
+        """Where a step's inputs go and its readings come from."""
         data = self.data
         self.inputs = (data.ctrl, data.qfrc_applied, data.xfrc_applied, data.eq_active, data.mocap_pos,
                        data.mocap_quat, self.model.opt.gravity)  # fmt: skip
         self.readings = data.sensordata
-        mujoco.mj_forward(self.model, data)
 
     def step(self) -> None:
-        self._mujoco.mj_step(self.model, self.data)
+        if self.environment is None:
+            self._mujoco.mj_step(self.model, self.data)
+        else:
+            self.environment(self.data, self.steps)
         self.steps += 1
+
+    environment = None
+
+    def hand_over(self, model, data, advance) -> None:
+        """Let a reinforcement-learning environment own the physics: from now on `advance(data, steps)` is called for
+        each body step, and steps its `data` when it is time. Its model must be this body's, sensors included."""
+        if model.nsensordata != self.model.nsensordata or model.nu != self.model.nu:
+            raise UserError(f"body {self.body.name}: expected an environment made with this body's model")
+        self.model, self.data, self.environment = model, data, advance
+        self._point()
 
     @property
     def clock_ms(self) -> float:

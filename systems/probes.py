@@ -18,11 +18,16 @@ from components.network import Gained, Gains, SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
 from systems import rhythm
+from systems.bursts import burst_onsets, spectral_peak
 from systems.spawn.network import fanout_of
 
 UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "",
         "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
-        "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm"}  # fmt: skip
+        "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
+        "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": ""}  # fmt: skip
+KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
+           "muscle_activation": "muscle", "posture_height": "part",
+           "upright_time": "part"}  # what the probe's `of` names, if no population  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
 PEAK_MS = 20  # width of the sliding window of a peak rate that names none
 PIECE_MS = 20_000  # a peak in a long window is looked for in pieces, well within the spikes in memory
@@ -264,9 +269,14 @@ class Probes:
                     key = "of"
                     self._of[probe.name] = self._target(probe.of, self._threshold[probe.name][0])
                 else:
-                    kind = {"joint_angle": "angle", "joint_range": "angle", "muscle_activation": "muscle",
-                            "posture_height": "part"}.get(probe.measure, "population")  # fmt: skip
+                    if probe.measure == "joints_moved":
+                        key = "threshold"
+                        self._threshold[probe.name] = "angle", quantity(probe.threshold or "10 deg", "angle")
+                        key = "of"
+                    kind = KIND_OF.get(probe.measure, "population")
                     self._of[probe.name] = kind, self._select(kind, probe.of)
+                    if probe.measure == "upright_time" and self.sim.body.fell is None:
+                        raise UserError("upright_time: expected a body that says when it has fallen (`fell`)")
                 if probe.with_ is not None:
                     key = "with"
                     self._with[probe.name] = self._select("population", probe.with_)
@@ -434,6 +444,8 @@ class Probes:
         kind, rows = self._of[probe.name]
         if probe.measure == "latency":
             return self._latency(probe, kind, rows, start, stop)
+        if probe.measure == "upright_time":
+            return float(min(max(int(self.memory.get("fell_tick", stop)), start), stop) - start)
         if kind != "population":
             name = {"angle": "qpos", "part": "height", "muscle": "activation"}[kind]
             _, trace = self.sampler.traced(name, start, stop)
@@ -442,6 +454,10 @@ class Probes:
             chosen = trace[:, rows].astype(float)
             if probe.measure == "joint_range":
                 return float(np.ptp(chosen, axis=0).max())
+            if probe.measure == "joints_moved":
+                return float((np.ptp(chosen, axis=0) >= self._threshold[probe.name][1]).sum())
+            if probe.measure == "spectral_peak":
+                return spectral_peak(chosen, float(self.scene.record.every))
             return float(chosen.mean()) * (1000.0 if kind == "part" else 1.0)
         if probe.measure in COUNTED:
             return self._rate_or_count(probe, rows, start, stop, f"base:{probe.name}:{number}")
@@ -454,6 +470,12 @@ class Probes:
             return isi_cv(ids, ticks, rows)
         if probe.measure in RHYTHMIC:
             return rhythm_of(probe.measure, ids, ticks, rows, self._with.get(probe.name), start, stop)
+        if probe.measure in ("burst_rate", "burst_cv"):
+            intervals = np.diff(burst_onsets(ticks[np.isin(ids, rows)], start, stop))
+            if intervals.size < 3:
+                return math.nan
+            rate = 1000.0 / float(intervals.mean())
+            return rate if probe.measure == "burst_rate" else float(intervals.std()) * rate / 1000.0
         first = max(start, self.sim.tick - int(self.sim.spikes.keep_ms))
         width = probe.bin or max(1.0, min(1000.0, (stop - first) // 10))
         if probe.name in self._with:

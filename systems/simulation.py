@@ -14,6 +14,7 @@ from components.network import Fanout, SpikeLog, Synapse
 from components.neuron import Membrane
 from engine import snapshot
 from engine.clock import MAX_SPEED, Clock
+from engine.device import Device, DeviceRunner
 from engine.errors import UserError
 from engine.scene import dump, load_scene
 from engine.schedule import Runner
@@ -35,7 +36,7 @@ class Simulation:
     """One world with its schedule and clock. Time is counted in ticks of 1 ms; brain and body share them."""
 
     def __init__(self, scene: Scene, source, *, seed: int | None = None, threads: int = 1, strict: bool = True,
-                 timed: bool = False, calibrations: dict | None = None):  # fmt: skip
+                 timed: bool = False, calibrations: dict | None = None, device: Device | None = None):  # fmt: skip
         started = time.perf_counter()
         if not 1 <= threads <= MAX_THREADS:
             raise UserError(f"--threads: expected 1 to {MAX_THREADS}, got {threads}")
@@ -52,9 +53,12 @@ class Simulation:
         self.sampler: Sampler = objects[Sampler]
         body_step = self.body.step_ms if self.body else 1
         every = max(1, round(scene.record.every))
-        self.runner = Runner(
-            self.world, TICK, {"tick": 1, "body step": body_step, "block": BLOCK, "sample": every}, timed=timed
-        )
+        periods = {"tick": 1, "body step": body_step, "block": BLOCK, "sample": every}
+        self.device = device.name if device else "cpu"
+        if device is None:
+            self.runner = Runner(self.world, TICK, periods, timed=timed)
+        else:
+            self.runner = DeviceRunner(self.world, TICK, periods, device)
         self.clock = Clock(1.0, speed=MAX_SPEED)
         self.runner.bind()
         self.wall_s = 0.0
@@ -90,6 +94,7 @@ class Simulation:
             else:
                 for _ in range(ticks):
                     self.runner.step()
+                    self.runner.catch_up()
                     on_tick(self)
         finally:
             self.wall_s += time.perf_counter() - started
@@ -283,8 +288,8 @@ def _ms(value: str | float) -> float:
 
 
 def load(scene="newborn", *, seed: int | None = None, overrides=(), threads: int = 1, strict: bool = True,
-         timed: bool = False) -> Simulation:  # fmt: skip
+         timed: bool = False, device: Device | None = None) -> Simulation:  # fmt: skip
     """A simulation of a shipped scene (bare name) or a scene file; `overrides` as in `--set a.b=c`."""
     model, source = load_scene(scene, Scene, [SCENES, Path.cwd()], overrides)
     check_files(model, source)
-    return Simulation(model, source, seed=seed, threads=threads, strict=strict, timed=timed)
+    return Simulation(model, source, seed=seed, threads=threads, strict=strict, timed=timed, device=device)

@@ -56,6 +56,7 @@ class Timeline:
 
     def __init__(self, targets):
         self.targets = targets
+        self.actions: list = []  # what a player may do here: those of the scene's actions that this world can do
         self.coming: list[Action] = []
         self.active: list[Action] = []
         self.past: list[tuple[int, str]] = []
@@ -234,6 +235,7 @@ class Targets:
         BodyState.gravity, BodyState.hold, BodyState.holder, BodyState.carry,
     ],
     objects=[Timeline],
+    rests=lambda n, tick, *others: tick[0] < others[-1].due,
 )  # fmt: skip
 def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, grip, gravity, hold, holder, carry,
              plan):  # fmt: skip

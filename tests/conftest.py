@@ -5,8 +5,10 @@ import pytest
 
 
 def pytest_report_header() -> str:
-    """Said aloud, because tests of two threads are skipped on one core."""
-    return f"kernels: up to {numba.config.NUMBA_NUM_THREADS} threads"
+    """Said aloud, because tests of two threads are skipped on one core, and tests of a GPU where there is none."""
+    from engine.cuda import describe
+
+    return f"kernels: up to {numba.config.NUMBA_NUM_THREADS} threads; GPU: {describe()}"
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from engine.errors import UserError
 
 INTERRUPTED = 130
 CHUNK = 20  # ticks between looks at the clock and at Ctrl-C
+DEVICE_CHUNK = 200  # ... on a device, which brings its columns back for each
 
 
 # arguments ------------------------------------------------------------------------------------------------------
@@ -67,12 +68,17 @@ def add_quiet(parser) -> None:
 
 
 def device_of(text: str) -> str:
-    """`cpu`; `cuda` is not there yet and says so."""
+    """`cpu` or `cuda`; `auto` is `cuda` where there is a GPU."""
     if text not in ("cpu", "cuda", "auto"):
         raise UserError(f"--device: expected cpu, cuda or auto, got {text[:60]!r}")
-    if text == "cuda":
-        raise UserError("--device cuda: this version has no CUDA kernels yet; use --device cpu")
-    return "cpu"
+    if text == "cpu":
+        return "cpu"
+    from engine.cuda import missing
+
+    reason = missing()
+    if text == "cuda" and reason:
+        raise UserError(f"--device cuda: there is no CUDA device here: {reason}; use --device cpu")
+    return "cpu" if reason else "cuda"
 
 
 # printing -------------------------------------------------------------------------------------------------------
@@ -249,6 +255,11 @@ def open_simulation(args, *, timed: bool = False):
     if wanted is not None and wanted > scene.duration:
         scene, source = load_scene(args.scene, Scene, [SCENES, Path.cwd()], [*overrides, f"duration={wanted} ms"])
     check_files(scene, source)
+    device = None
+    if device_of(getattr(args, "device", "cpu")) == "cuda":
+        from engine.cuda import Cuda
+
+        device = Cuda()
     seed = args.seed
     load = getattr(args, "load", None)
     if load is not None and seed is None:
@@ -256,7 +267,7 @@ def open_simulation(args, *, timed: bool = False):
 
         seed = int(snapshot.attributes(load)["seed"])
     sim = Simulation(scene, source, seed=seed, threads=getattr(args, "threads", 1),
-                     strict=getattr(args, "strict", True), timed=timed)  # fmt: skip
+                     strict=getattr(args, "strict", True), timed=timed, device=device)  # fmt: skip
     return sim, round(scene.duration) if wanted is None else wanted
 
 
@@ -265,6 +276,8 @@ def compile_kernels(sim, quiet: bool = True) -> float:
     from engine.kernel import is_warm
 
     started = time.perf_counter()
+    if sim.device != "cpu":
+        return 0.0
     calls = [call for _, call in sim.runner.calls() if hasattr(call.function, "py_func")]
     message = "compiling the kernels (once per version and machine, about half a minute)"
     late = threading.Timer(2.0, say, (message, quiet))  # other threads or strictness than before: compiled anew
@@ -311,7 +324,7 @@ def drive(sim, end: int, interrupt: Interrupt, *, film=None, probes=None, progre
             return False
         if film is not None and sim.tick >= film.next_tick:
             film.shoot()
-        stops = [end, sim.tick + CHUNK]
+        stops = [end, sim.tick + (CHUNK if sim.device == "cpu" else DEVICE_CHUNK)]
         if film is not None:
             stops.append(film.next_tick)
         if control and probes is not None:

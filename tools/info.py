@@ -14,10 +14,10 @@ from tools import common
 BASE = ("numpy", "scipy", "numba", "mujoco", "gymnasium", "pyyaml", "pydantic", "pygame-ce", "moderngl",
         "imgui-bundle", "PyOpenGL", "av", "rich", "matplotlib", "h5py", "cmaes")  # fmt: skip
 EXTRAS = {
-    "cuda": ("cupy-cuda12x",),
+    "cuda": ("cupy-cuda13x",),
     "experiments": ("distributed", "elephant", "scikit-learn", "tvb-data", "pynwb"),
     "bench": ("brian2", "nest-simulator"),
-    "test": ("pytest", "hypothesis", "brian2", "ruff"),
+    "test": ("pytest", "hypothesis", "brian2", "ruff", "nvidia-cuda-nvrtc"),
 }
 
 
@@ -44,7 +44,9 @@ def run(args) -> int:
         if lacking and extra != "cuda":
             missing.append(f'extra {extra} ({", ".join(lacking)}): pip install -e ".[{extra}]"')
     rows.append(("kernels", kernels()))
-    rows.append(("device", "cpu (no CUDA kernels in this version)"))
+    from engine.cuda import describe
+
+    rows.append(("CUDA", describe()))
     text, advice = graphics()
     rows.append(("OpenGL", text))
     missing += advice

@@ -15,6 +15,7 @@ from systems.spawn.body import BODY_FOLDER, read_body_file
 
 BODY_KG = 3.4
 HEAD_KG, TRUNK_KG, ARM_KG, LEG_KG = (share * BODY_KG for share in (0.25, 0.43, 0.05, 0.11))
+BELLY_KG = 0.08 * TRUNK_KG  # the belly wall, which the diaphragm pushes out: newborns breathe with the belly
 # A parked fingertip hovers 0.8 mm off the skin. Its armature (inertia without weight) lets 0.5 N touch down within
 # 20 ms and keeps 20 N from shooting it through the lips within one step, as it would from further off.
 PRESSER_KG, PRESSER_RADIUS, PRESSER_GAP = 0.0005, 0.004, 0.0008
@@ -37,6 +38,7 @@ JOINTS = {
     "trunk_flexion": ("0 -1 0", (-25, 50), 2.0, 20, 0.12, 1e-3),
     "trunk_lateral": ("1 0 0", (-35, 35), 2.0, 0, 0.12, 1e-3),
     "trunk_rotation": ("0 0 -1", (-35, 35), 2.0, 0, 0.12, 1e-3),
+    "breath": ("0 -1 0", (-3, 12), 1.0, 2, 0.12, 5e-4),
     "shoulder_flexion": ("0 -1 0", (-45, 160), 0.06, 25, 0.015, 3e-4),
     "shoulder_abduction": ("1 0 0", (-15, 120), 0.06, 50, 0.015, 3e-4),
     "shoulder_rotation": ("0 0 -1", (-90, 60), 0.03, -35, 0.008, 2e-4),
@@ -220,8 +222,8 @@ def default(root: ET.Element):
 
 
 def make_trunk(model: Model, world: ET.Element) -> Part:
-    """Chest with belly (free root), and pelvis with nappy; circumference of the chest about 32 cm."""
-    chest = model.part(world, "chest", (0, 0, 0.31), 0.62 * TRUNK_KG)
+    """Chest (free root) with the belly wall, and pelvis with nappy; circumference of the chest about 32 cm."""
+    chest = model.part(world, "chest", (0, 0, 0.31), 0.62 * TRUNK_KG - BELLY_KG)
     ET.SubElement(chest.element, "freejoint", name="root")
     chest.geom("ellipsoid", (0.042, 0.056, 0.048), at=(0, 0, 0.327), name="chest")
     chest.geom("ellipsoid", (0.046, 0.054, 0.052), at=(0.004, 0, 0.272), name="abdomen", touch=False)
@@ -229,9 +231,6 @@ def make_trunk(model: Model, world: ET.Element) -> Part:
     chest.geom("ellipsoid", (0.036, 0.062, 0.017), at=(-0.002, 0, 0.348), touch=False)
     chest.geom("ellipsoid", (0.0240, 0.0535, 0.070), at=(-0.0172, 0, 0.300), touch=False)
     chest.geom("sphere", 0.0225, at=(-0.009, 0, 0.370), touch=False)
-    chest.geom("sphere", 0.042, at=(0.012, 0, 0.268), name="belly")
-    chest.geom("ellipsoid", (0.0025, 0.004, 0.004), at=(0.0530, 0, 0.262), rgba=BLUSH, touch=False, solid=False)
-    chest.patch(model, "belly", "belly", (0.012, 0, 0.268), 0.042, (1, 0, 0), 0.022)
     for name, side in (("left", 1), ("right", -1)):
         y = side * 0.018
         skin = f"paraspinal_{name}"
@@ -246,6 +245,11 @@ def make_trunk(model: Model, world: ET.Element) -> Part:
         pelvis.joint(stem, stem)
     pelvis.geom("ellipsoid", (0.046, 0.055, 0.042), at=(-0.001, 0, 0.207), rgba=NAPPY, name="pelvis")
     pelvis.geom("ellipsoid", (0.0455, 0.0545, 0.026), at=(0.001, 0, 0.225), rgba=NAPPY, touch=False, solid=False)
+    belly = model.part(chest, "belly", (0.012, 0, 0.316), BELLY_KG)  # hinged at the lower end of the breastbone
+    belly.joint("breath", "breath")
+    belly.geom("sphere", 0.042, at=(0.012, 0, 0.268), name="belly")
+    belly.geom("ellipsoid", (0.0025, 0.004, 0.004), at=(0.0530, 0, 0.262), rgba=BLUSH, touch=False, solid=False)
+    belly.patch(model, "belly", "belly", (0.012, 0, 0.268), 0.042, (1, 0, 0), 0.022)
     return chest
 
 

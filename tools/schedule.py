@@ -11,11 +11,15 @@ WIDTH = 160  # where the output is not a terminal
 def arguments(parser) -> None:
     parser.add_argument("scene", metavar="SCENE", nargs="?", help="also run this scene for a second and measure")
     common.add_overrides(parser)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu",
+                        help="cuda: list the kernels and their twins, and predict what they cost")  # fmt: skip
     parser.add_argument("--threads", type=common.whole(1, 64), default=1, metavar="N", help="threads of the kernels")
     common.add_quiet(parser)
 
 
 def run(args) -> int:
+    if args.device == "cuda":
+        return twins(args)
     if args.scene is None:
         from systems.schedule import TICK
 
@@ -43,6 +47,64 @@ def run(args) -> int:
     out.print(f"{sim.source.name}: {wall * 1e6 / MEASURED_MS:.0f} us a tick over {MEASURED_MS} ticks, {speed:.2f} x "
               f"real time with the stopwatch on; {between:.0f} % lies between the systems")  # fmt: skip
     return 0
+
+
+def twins(args) -> int:
+    """Which kernels of the tick run where on a GPU; with a scene, how often, on what, and what they move."""
+    from engine.twin import FOLDER, shipped, twin_of
+    from systems.schedule import TICK
+    from tools import cuda_model
+
+    made = common.table("the tick on a GPU, top to bottom", "phase", "every", "system", "where", "kernels",
+                        "threads", "registers", "spilled", right=("registers", "spilled"))  # fmt: skip
+    about = cuda_model.compiled()
+    for phase in TICK:
+        for number, system in enumerate(phase.systems):
+            first = (phase.name, phase.every) if number == 0 else ("", "")
+            twin = twin_of(system)
+            if twin is None:
+                made.add_row(*first, system.name, "host", "-", "", "", "")
+            for stage in twin.stages if twin else ():
+                found = about.get(stage.name, ())
+                spilled = str(sum(c.spilled for c in found)) if found else "?"
+                whose = (*first, system.name, f"{twin.name}.cu") if stage is twin.stages[0] else ("",) * 4
+                made.add_row(*whose, stage.name, f"{stage.threads} by {stage.block}",
+                             " ".join(str(c.registers) for c in found) or "?", spilled)  # fmt: skip
+    out = common.console(width=WIDTH)
+    if not args.quiet:
+        out.print(made)
+    stages = sum(len(twin.stages) for twin in shipped())
+    compilers = f"registers for {', '.join(cuda_model.cuda_compile.ARCHITECTURES)}" if about else (
+        "registers unknown: pip install nvidia-cuda-nvrtc")  # fmt: skip
+    out.print(f"{stages} kernels in {len(shipped())} files of {FOLDER.relative_to(FOLDER.parents[1])}, one of them the "
+              f"device's clock; {compilers}")  # fmt: skip
+    if args.scene is not None:
+        sim = cuda_model.measured(args.scene, args.seed, args.set)
+        show_cost(sim, out, args.quiet)
+    return 0
+
+
+def show_cost(sim, out, quiet: bool) -> None:
+    """Launches of a tick, and the predicted time of all."""
+    from tools import cuda_model
+
+    rows = cuda_model.launches(sim)
+    if not rows:
+        out.print(f"{sim.source.name}: no neurons, nothing to run on a GPU")
+        return
+    title = f"launches in {sim.source.name}; rows without a number start beside the one above"
+    columns = ("", "kernel", "table", "every", "threads", "kB")
+    made = common.table(title, *columns, right=("", "every", "threads", "kB"))
+    for number, group in enumerate(cuda_model.groups(rows)):
+        for row in group:
+            made.add_row(str(number + 1) if row is group[0] else "", row.stage.name, row.table, str(row.every),
+                         f"{row.threads:,}", f"{row.bytes / 1e3:.1f}")  # fmt: skip
+    if not quiet:
+        out.print(made)
+    for name, scale, low, high, fast, slow in cuda_model.predictions(rows, *cuda_model.physics_us(sim)):
+        if scale == 1:
+            out.print(f"{sim.source.name} on {name}, a prediction (docs/cuda.md): kernels {low:.0f} to {high:.0f} us a "
+                      f"tick, with the body {fast:.0f} to {slow:.0f} us")  # fmt: skip
 
 
 def order(rows, total_ns: int | None):

@@ -7,7 +7,7 @@ changing how they move. MuJoCo is imported only when a body is loaded. Lengths i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -278,6 +278,11 @@ class Body:
                 f"body {self.name}: expected a touch patch ({', '.join(self._patch_by_name)}), got {shown(name)}"
             )
         return self._patch_by_name[name]
+
+    def shaken(self, noise: float, rng: np.random.Generator) -> Body:
+        """The body with every coordinate and speed of its pose off by up to `noise`, as gymnasium's resets are."""
+        positions = self.qpos + rng.uniform(-noise, noise, self.qpos.size)
+        return replace(self, qpos=positions, qvel=self.qvel + rng.uniform(-noise, noise, self.qvel.size))
 
     def new_data(self) -> mujoco.MjData:
         """Fresh MjData in this pose, its holds active, derived quantities and sensors computed."""

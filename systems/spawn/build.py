@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.body import BodyState, Muscle, Spindle, TendonOrgan, TouchPatch
+from components.body import BodyState, Muscle, Spindle, TendonOrgan, TouchPatch, Vestibular
 from components.network import Inputs, Threads
 from components.timing import Substeps
 from engine.errors import UserError
@@ -25,13 +25,27 @@ from systems.spawn.warm_start import warm_start
 from systems.timeline import GRIPS, Action, Targets, Timeline, actions_of
 
 CALIBRATION = Path(__file__).resolve().parents[2] / "assets" / "circuits" / "calibration"
+GRAVITY = 9.81
+# A direction the head turns or leans to: axis of the reading (x out of the nose, y out of the left ear, z out of the
+# crown) and its sign. Leaning forward and upward push both load the otoliths against the reading's way.
+DIRECTIONS = {
+    "canal": {"forward": (1, 1), "backward": (1, -1), "left": (0, -1), "right": (0, 1), "turn_left": (2, 1),
+              "turn_right": (2, -1)},
+    "otolith": {"forward": (0, -1), "backward": (0, 1), "left": (1, -1), "right": (1, 1), "up": (2, 1),
+                "down": (2, -1)},
+}  # fmt: skip
+ORGANS = {  # unit of the reading, largest motion followed, fast and slow time constant [ms] (sense_vestibular)
+    "canal": (1.0, 10.0, 3.0, 5700.0),  # responses saturate above 500..600 deg/s
+    "otolith": (GRAVITY, 2.0, 16.0, np.inf),
+}
 TWITCH_TO_TETANUS = 0.25  # force of one spike of every motor neuron / full force (0.2..0.4; Close 1972, Physiol Rev 52)
 
 
 def build_world(scene, source, seed: int, threads: int, strict: bool, calibrations: dict | None = None) -> World:
     """Every table, resource and object of the scene's world.
 
-    `calibrations` (structure -> contents as read_calibration returns them) takes the place of the shipped assets.
+    `calibrations` (structure, or "body" -> contents as read_calibration returns them) takes the place of the shipped
+    assets.
     """
     world = World(seed, threads=threads, strict=strict)
     world.set_array(Now.tick, np.zeros(1, np.int64))
@@ -42,6 +56,8 @@ def build_world(scene, source, seed: int, threads: int, strict: bool, calibratio
         if scene.body.pose is not None and scene.body.pose not in poses:
             raise source.error(f'expected one of {", ".join(poses)}, got "{scene.body.pose}"', "body", "pose")
         body = load_body(scene.body.model, scene.body.pose)
+        if scene.body.noise:
+            body = body.shaken(scene.body.noise, world.streams.generator("body/noise"))
     network = make_network(world, scene, source, body, calibrations or {}) if scene.brain is not None else None
     targets = Targets(network, body)
     if body is not None:
@@ -63,11 +79,20 @@ def build_world(scene, source, seed: int, threads: int, strict: bool, calibratio
         try:
             for each in actions_of(action.event(0.0), targets):
                 plan.check(each)
+            plan.actions.append(action)
         except UserError as error:
-            raise source.error(str(error), "actions", number, "do") from None
+            if not left_out(action, network):
+                raise source.error(str(error), "actions", number, "do") from None
     world.add_object(SpikeObserver())
     world.add_object(Sampler())
     return world
+
+
+def left_out(action, network) -> bool:
+    """Whether a scene's action is for a circuit that there is, but not in this scene: it has inherited the action."""
+    circuit = getattr(action.do.action, "population", "").split(".")[0]
+    here = network.structures if network is not None else []
+    return bool(circuit) and circuit not in here and (net.CIRCUITS / f"{circuit}.yaml").exists()
 
 
 def make_network(world: World, scene, source, body, given: dict[str, dict]) -> net.Network:
@@ -89,7 +114,7 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
     parameters = net.parameters_of(
         [*circuits, *absent], brain.profile, brain.parameters, lambda m, k: source.error(m, "brain", "parameters", k)
     )
-    network = net.Network(parameters=parameters, circuits=circuits)
+    network = net.Network(parameters=parameters, circuits=circuits, profile=brain.profile)
     if any(cell.per == "region" for c in (*circuits, *absent) for cell in c.cells.values()):
         network.connectome = load_connectome(brain.connectome, source.path.parent)
         if brain.null is not None:
@@ -106,7 +131,10 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
     circuits = [tuned(c, calibrations[c.structure]) for c in circuits]
     network.circuits = circuits
     network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile)
+    of_body = given["body"] if "body" in given else read_body_calibration(body.name) if body is not None else None
     make_cells(world, network, [*circuits, *absent], brain.profile, calibrations, scene.clock.substeps)
+    for name, factor in (of_body or {}).get("gains", {}).items():
+        network.calibrated_gains[name] = network.calibrated_gains.get(name, 1.0) * factor
     try:
         net.make_synapses(world, network, [*circuits, *absent], body, brain.gains, brain.learning)
     except UserError as error:
@@ -190,6 +218,12 @@ def tuned(circuit: net.Circuit, calibration: dict | None) -> net.Circuit:
     return circuit.model_copy(update={"cells": cells})
 
 
+def read_body_calibration(name: str) -> dict | None:
+    """gains: projection -> factor, as tuned for a body. None where the circuits hold for the body as they are."""
+    path = CALIBRATION / f"body_{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
 def attach_body(world: World, body, network: net.Network | None, targets: Targets) -> None:
     """Physics, muscles and sense organs."""
     physics = world.add_object(Physics(body))
@@ -226,7 +260,7 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
             table[Muscle.twitch][row] = TWITCH_TO_TETANUS / sum(p.count for p in pools[muscle.name])
             table[Muscle.actuator][row], table[Muscle.ctrl_gain][row] = muscle.actuator_id, muscle.ctrl_gain
         physics.muscle_names = [m.name for m in muscles]
-    groups = {"spindle": [], "tendon_organ": [], "touch": []}
+    groups = {"spindle": [], "tendon_organ": [], "touch": [], "canal": [], "otolith": []}
     for p in network.populations:
         if p.cell.sense is not None:
             groups[p.cell.sense.organ.removesuffix("_primary").removesuffix("_secondary")].append(p)
@@ -257,3 +291,26 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
             table[TouchPatch.half_force][row] = quantity(p.cell.sense.half_force, "force")
             table[TouchPatch.first][row], table[TouchPatch.count][row] = p.first, p.count
             table[TouchPatch.presser][row] = patch.presser_actuator_id
+    attach_head(world, body, [*groups["canal"], *groups["otolith"]])
+
+
+def attach_head(world: World, body, populations: list[net.Population]) -> None:
+    """One row of Vestibular per afferent population; it starts used to what the head feels at the start."""
+    if not populations:
+        return
+    table = world.add_table("vestibular", [Vestibular], len(populations))
+    sensors = world[BodyState.sensors]
+    for row, p in enumerate(populations):
+        organ = p.cell.sense.organ
+        if p.instance not in DIRECTIONS[organ]:
+            known = ", ".join(DIRECTIONS[organ])
+            raise UserError(f"{p.name}: expected cells per one of {known}, as they feel {organ}")
+        axis, sign = DIRECTIONS[organ][p.instance]
+        unit, limit, fast_ms, slow_ms = ORGANS[organ]
+        address = body.sensor_address(body.gyro if organ == "canal" else body.accel)[0] + axis
+        table[Vestibular.sensor][row], table[Vestibular.scale][row] = address, sign / unit
+        table[Vestibular.limit][row], table[Vestibular.gain][row] = limit, p.cell.sense.gain
+        table[Vestibular.fast_step][row] = 1.0 - np.exp(-body.step_ms / fast_ms)
+        table[Vestibular.slow_step][row] = 1.0 - np.exp(-body.step_ms / slow_ms)
+        table[Vestibular.fast][row] = np.clip(sensors[address] * sign / unit, -limit, limit)
+        table[Vestibular.first][row], table[Vestibular.count][row] = p.first, p.count

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from engine.scene import misfit
 from engine.units import Fraction, Potential, Rate, Time, bounded, non_negative, positive
-from systems.spawn.scene_model import Name, NumberOrText, Part, Selector, Text
+from systems.spawn.scene_model import Name, NumberOrText, Part, ProjectionSelector, Selector, Text
 
 PER = ("region", "muscle", "patch", "side", "one")  # and the groups that a file names itself
 Receptor = Literal["ampa", "gaba", "gaba_slow"]
@@ -60,10 +60,13 @@ class BackgroundSpec(Part):
 class SenseSpec(Part):
     """These cells are afferents: a sense organ drives them."""
 
-    organ: Literal["spindle_primary", "spindle_secondary", "tendon_organ", "touch"]
-    """What is sensed: stretch and its speed, stretch, pull, pressure on skin."""
+    organ: Literal["spindle_primary", "spindle_secondary", "tendon_organ", "touch", "canal", "otolith"]
+    """What is sensed: stretch and its speed, stretch, pull, pressure on skin, turning, and force on the head.
+
+    Canal and otolith cells are per name of a group: forward, backward (about the ears), left, right (about the nose),
+    and turn_left, turn_right for canals, up, down for otoliths."""
     gain: positive(Potential)
-    """Drive at full stretch / maximum force / far above half_force."""
+    """Drive at full stretch / maximum force / far above half_force / per rad/s / per g."""
     velocity_gain: non_negative(Potential) = 0.0
     """Drive per (range/s)^(5/8) of lengthening."""
     half_force: Text = "0.2 N"
@@ -171,11 +174,11 @@ class Modulation(Part):
     """A gain on a projection, driven by the filtered spikes of a named cell type."""
 
     by: Name
-    """`structure.cell`; all its instances together."""
+    """`structure.cell`, all its instances together, or `structure.instance.cell`."""
     tau: bounded(Time, ge="1 ms", le="100 s") = 200.0
     """Time constant of the exponential filter of the spikes."""
-    reference: positive(Rate)
-    """Rate at which the gain is 1."""
+    reference: positive(Rate) | None = None
+    """Rate at which the gain is 1; if left out, what the population's band of the profile aims at."""
     slope: Annotated[float, Field(ge=-100, le=100)]
     """Gain = 1 + slope * (rate / reference - 1)."""
     between: list[Annotated[float, Field(ge=0, le=100)]] = Field([0.0, 3.0], min_length=2, max_length=2)
@@ -219,6 +222,17 @@ class TaughtDepression(Part):
     """Largest weight, as a multiple of the projection's psp; the smallest is 0."""
 
 
+class Depression(Part):
+    """Synapses tire with use and recover with time: habituation (Tsodyks & Markram 1997). No learning: always on."""
+
+    kind: Literal["depression"]
+    """Which rule."""
+    use: bounded(Fraction, gt="0", lt="1")
+    """Part of what is left that one presynaptic spike spends."""
+    recovery: bounded(Time, ge="10 ms", le="100 s")
+    """Time constant of the recovery."""
+
+
 class Projection(Part):
     """Synapses from one set of populations to another."""
 
@@ -248,7 +262,7 @@ class Projection(Part):
     """Whether the calibration may change the gain, so that the target meets its `driven` band."""
     modulated: list[Modulation] = Field([], max_length=8)
     """Gains that multiply the weights as the run goes; several are multiplied."""
-    rule: Annotated[Stdp | TaughtDepression, Field(discriminator="kind")] | None = None
+    rule: Annotated[Stdp | TaughtDepression | Depression, Field(discriminator="kind")] | None = None
     """Learning rule, if the synapses learn."""
     source: Text | None = None
     """Where the connection is described; `ours` for what the seed lacks."""
@@ -261,6 +275,31 @@ class Projection(Part):
             raise misfit("expected a time (tract delays need relation connectome)", "delay")
         if isinstance(self.delay, list) and (len(self.delay) != 2 or self.delay[0] > self.delay[1]):
             raise misfit("expected a time or [shortest, longest]", "delay")
+        return self
+
+
+class Reflex(Part):
+    """A reflex arc: which populations it runs through, and what opens and closes it."""
+
+    name: Name
+    """What it is called."""
+    afferent: Selector
+    """Populations that start it."""
+    through: Selector
+    """Populations in between; the afferents themselves where there are none."""
+    motor: Selector
+    """Motor pools it ends on."""
+    gate: ProjectionSelector | None = None
+    """The projection it passes its gate in: a name of this file, or `structure:name`."""
+    also: list[ProjectionSelector] = []
+    """Further projections with the same gain."""
+    gated: list[Modulation] = Field([], max_length=8)
+    """Populations whose spikes set the gain; several are multiplied."""
+
+    @model_validator(mode="after")
+    def _gate_and_gated(self):
+        if bool(self.gated) != (self.gate is not None):
+            raise misfit("expected gate and gated together", "gate" if self.gated else "gated")
         return self
 
 
@@ -292,6 +331,8 @@ class Circuit(Part):
     """Cell types."""
     projections: list[Projection] = []
     """Within the structure, into it from others, and out of it."""
+    reflexes: list[Reflex] = Field([], max_length=100)
+    """Reflex arcs that pass through the structure."""
 
     @model_validator(mode="after")
     def _known_cells(self):
@@ -302,6 +343,17 @@ class Circuit(Part):
                     if "." not in name and name not in self.cells:
                         expected = f"expected a cell of this file ({', '.join(self.cells)}) or structure.cell"
                         raise misfit(f"{expected}, got {name}", "projections", number, key)
+        return self
+
+    @model_validator(mode="after")
+    def _known_gates(self):
+        names = [p.name for p in self.projections if p.name]
+        for number, reflex in enumerate(self.reflexes):
+            if reflex.name in [other.name for other in self.reflexes[:number]]:
+                raise misfit(f"the name {reflex.name} is taken", "reflexes", number, "name")
+            if reflex.gate and ":" not in reflex.gate and reflex.gate not in names:
+                expected = f"expected a named projection of this file ({', '.join(names) or 'none'}) or structure:name"
+                raise misfit(f"{expected}, got {reflex.gate}", "reflexes", number, "gate")
         return self
 
     @model_validator(mode="after")

@@ -6,18 +6,21 @@ import math
 
 import numpy as np
 
-from components.learning import Incoming, Learning, Plastic, Stdp, Taught
+from components.learning import Depressing, Incoming, Learning, Plastic, Resources, Stdp, Taught
 from components.network import Branch, Fanout, Synapse
 from engine.errors import UserError
 from engine.world import World
 from systems.spawn import circuit_model as spec
 
 STDP_SPAN = 16.0  # time constants in a table of powers: exp(-16) is the precision of a 32-bit number
+DEPRESSION_SPAN = 8.0  # what is left of a depression by then is less than a thousandth
 TAUGHT_SPAN = 20.0  # ... and for t exp(-t)
 
 
 def components_of(rule) -> list[type]:
     """What a rule's synapse table has beside what delivery needs."""
+    if isinstance(rule, spec.Depression):
+        return [Depressing, Resources]
     return [Plastic, Incoming, Stdp if isinstance(rule, spec.Stdp) else Taught]
 
 
@@ -42,6 +45,8 @@ def make_rules(world: World, network, learning: bool = True) -> None:
     """Complete the tables of plastic projections; weights above their bound are clipped and counted."""
     for name, numbers in network.projection_of.items():
         table = world.tables[name]
+        if Depressing in table:
+            make_depression(table, network.projections[int(numbers[0])].spec.rule)
         if Plastic not in table:
             continue
         if learning:
@@ -62,6 +67,18 @@ def make_rules(world: World, network, learning: bool = True) -> None:
             make_stdp(table, rule, psp, pre_count, post_count)
         else:
             make_taught(world, network, table, joined, psp)
+
+
+def make_depression(table, rule: spec.Depression) -> None:
+    """Rested synapses."""
+    pre = presynaptic(table)
+    first, count = int(pre[0]), int(pre[-1] - pre[0]) + 1
+    table[Depressing.rested][:] = table[Synapse.weight]
+    table.set_side(Resources.span, np.array([first, count], np.int32))
+    table.set_side(Resources.use, np.array([rule.use], np.float32))
+    table.set_side(Resources.decay, powers(rule.recovery, DEPRESSION_SPAN))
+    table.set_side(Resources.spent, np.zeros(count, np.float32))
+    table.set_side(Resources.tick, np.zeros(count, np.int32))
 
 
 def make_stdp(table, rule: spec.Stdp, psp: float, pre_count: int, post_count: int) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from components.network import (
+    Arcs,
     Arrivals,
     Branch,
     Fanout,
     Gained,
     Gains,
+    Gate,
     Inputs,
     Modulator,
     SpikeLog,
@@ -43,7 +45,7 @@ from engine.world import World
 from systems.background_noise import event_thresholds
 from systems.deliver_spikes import parcels
 from systems.lif_integrate import tick_constants
-from systems.spawn.circuit_model import BackgroundSpec, Cell, Circuit, Modulation, Projection
+from systems.spawn.circuit_model import BackgroundSpec, Cell, Circuit, Modulation, Projection, Reflex
 from systems.spawn.connectome import Connectome, delays_ms, tau_region_ms
 from systems.spawn.learning import components_of, make_rules
 from systems.spawn.synapse_layout import Chunk, lay
@@ -117,6 +119,25 @@ class JoinedProjection:
 
 
 @dataclass
+class ReflexArc:
+    """A reflex arc of the scene: its file's entry, and its row of Arcs.gain (-1: nothing gates it)."""
+
+    structure: str
+    spec: Reflex
+    row: int = -1
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def gates(self) -> list[str]:
+        """Full names, `structure:name`, of the projections that have the arc's gain."""
+        named = [self.spec.gate, *self.spec.also] if self.spec.gate else []
+        return [name if ":" in name else f"{self.structure}:{name}" for name in named]
+
+
+@dataclass
 class Network:
     """Names of everything neural in a world; tables hold the numbers."""
 
@@ -133,6 +154,8 @@ class Network:
     calibrated_gains: dict[str, float] = field(default_factory=dict)  # by projection
     projection_of: dict[str, np.ndarray] = field(default_factory=dict)  # synapse table -> [synapses] projection number
     receptor_of: dict[str, str] = field(default_factory=dict)  # synapse table -> receptor
+    reflexes: list[ReflexArc] = field(default_factory=list)
+    profile: str = ""
 
     @functools.cached_property
     def by_name(self) -> dict[str, Population]:
@@ -415,7 +438,8 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
         by_cell.setdefault((population.structure, population.cell_name), []).append(population)
     used = dict.fromkeys(gains, False)
     chunks: dict[tuple[str, str], list[Chunk]] = {(r, ""): [] for r in RECEPTORS}
-    groups = Groups(by_cell)
+    network.reflexes = [ReflexArc(c.structure, spec) for c in circuits for spec in c.reflexes]
+    groups = Groups(by_cell, network)
     velocity = network.parameters.get("velocity", 6.0)
     for circuit in circuits:
         for spec in circuit.projections:
@@ -475,42 +499,83 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
 
 
 class Groups:
-    """Groups of synapses that share a gain; group 0 has none."""
+    """Groups of synapses that share a gain; group 0 has none. Modulators and the gates of reflex arcs set them."""
 
-    def __init__(self, by_cell: dict[tuple[str, str], list[Population]]):
-        self.by_cell = by_cell
+    def __init__(self, by_cell: dict[tuple[str, str], list[Population]], network: Network):
+        self.by_cell, self.network = by_cell, network
         self.rows: list[tuple[int, Modulation, Population, int]] = []  # group, what, first population, neurons
+        self.gates: list[tuple[int, Modulation, Population, int]] = []  # arc, what, first population, neurons
+        self.gated: list[tuple[int, int]] = []  # arc, group
         self.count = 1
+        self.arcs: dict[str, list[int]] = {}  # projection -> arcs
+        arcs = 0
+        for reflex in network.reflexes:
+            gates = [(arcs, m, *found) for m in reflex.spec.gated if (found := self.found(m, f"reflex {reflex.name}"))]
+            if not gates:
+                continue
+            self.gates += gates
+            reflex.row, arcs = arcs, arcs + 1
+            for name in reflex.gates:
+                self.arcs.setdefault(name, []).append(reflex.row)
+        self.arc_count = arcs
+
+    def found(self, spec: Modulation, where: str) -> tuple[Population, int] | None:
+        """(first population, neurons) of a modulator; None if it is not in the scene."""
+        structure, *instance, cell = spec.by.split(".")
+        populations = self.by_cell.get((structure, cell), [])
+        populations = [p for p in populations if not instance or p.instance == ".".join(instance)]
+        if not populations:
+            return None
+        ordered = sorted(populations, key=lambda p: p.first)
+        if any(a.first + a.count != b.first for a, b in itertools.pairwise(ordered)):
+            raise UserError(f"{where}: {spec.by} is not one range of neurons")
+        return ordered[0], sum(p.count for p in ordered)
 
     def of(self, name: str, spec: Projection) -> int:
-        """The group of a projection, made if it has modulators that are in the scene."""
-        found = [(m, self.by_cell.get(tuple(m.by.split(".", 1)), [])) for m in spec.modulated]
-        found = [(m, populations) for m, populations in found if populations]
-        if not found:
+        """The group of a projection, made if it has modulators or gates that are in the scene."""
+        found = [(m, f) for m in spec.modulated if (f := self.found(m, f"{name}: modulated"))]
+        if not found and name not in self.arcs:
             return 0
         group, self.count = self.count, self.count + 1
         if group > 255:
             raise UserError(f"{name}: modulated: expected at most 255 modulated projections")
-        for modulation, populations in found:
-            ordered = sorted(populations, key=lambda p: p.first)
-            if any(a.first + a.count != b.first for a, b in itertools.pairwise(ordered)):
-                raise UserError(f"{name}: modulated: {modulation.by} is not one range of neurons")
-            self.rows.append((group, modulation, ordered[0], sum(p.count for p in ordered)))
+        self.rows += [(group, m, *f) for m, f in found]
+        self.gated += [(arc, group) for arc in self.arcs.get(name, [])]
         return group
 
     def lay_out(self, world: World) -> None:
-        """The table of modulators, at their reference rates, and the gains."""
+        """The tables of modulators and gates, at their reference rates, and the gains."""
         world.set_array(Gains.value, np.ones(self.count, np.float32))
-        if not self.rows:
-            return
-        table = world.add_table("modulators", [Modulator], len(self.rows))
-        for row, (group, spec, first, count) in enumerate(self.rows):
-            table[Modulator.first][row], table[Modulator.count][row] = first.first, count
-            table[Modulator.decay][row] = np.exp(-1.0 / spec.tau)
-            table[Modulator.per_spike][row] = 1000.0 / (spec.tau * count)
-            table[Modulator.reference][row] = table[Modulator.rate][row] = spec.reference
-            table[Modulator.slope][row], table[Modulator.group][row] = spec.slope, group
-            table[Modulator.lowest][row], table[Modulator.highest][row] = spec.between
+        if (
+            self.gates and not self.rows
+        ):  # modulate sets the gains that reflex_gate multiplies: it needs a row, of group 0
+            _, spec, first, count = self.gates[0]
+            self.rows = [(0, spec.model_copy(update={"slope": 0.0}), first, count)]
+        if self.rows:
+            self.fill(world.add_table("modulators", [Modulator], len(self.rows)), Modulator, Modulator.group, self.rows)
+        if self.gates:
+            world.set_array(Arcs.gain, np.ones(self.arc_count, np.float32))
+            pairs = np.array(self.gated, np.int32).reshape(-1, 2)
+            world.set_array(Arcs.arc, pairs[:, 0].copy())
+            world.set_array(Arcs.group, pairs[:, 1].copy())
+            self.fill(world.add_table("gates", [Gate], len(self.gates)), Gate, Gate.arc, self.gates)
+
+    def fill(self, table, kind: type, acts_on, rows: list[tuple[int, Modulation, Population, int]]) -> None:
+        """Columns of Modulator or Gate."""
+        for row, (target, spec, first, count) in enumerate(rows):
+            reference = spec.reference
+            if reference is None:
+                band = first.cell.bands.get(self.network.profile)
+                if band is None:
+                    raise UserError(f"{spec.by}: has no band of profile {self.network.profile}; a gain by it needs a "
+                                    "reference rate")  # fmt: skip
+                reference = band.aim
+            table[kind.first][row], table[kind.count][row] = first.first, count
+            table[kind.decay][row] = np.exp(-1.0 / spec.tau)
+            table[kind.per_spike][row] = 1000.0 / (spec.tau * count)
+            table[kind.reference][row] = table[kind.rate][row] = reference
+            table[kind.slope][row], table[acts_on][row] = spec.slope, target
+            table[kind.lowest][row], table[kind.highest][row] = spec.between
 
 
 def sample_pair(rng, spec: Projection, sources: list[Population], target: Population, gain: float):

@@ -75,6 +75,11 @@ Measure = Literal[
     "joint_range",
     "muscle_activation",
     "posture_height",
+    "burst_rate",
+    "burst_cv",
+    "joints_moved",
+    "spectral_peak",
+    "upright_time",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -90,11 +95,18 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "joint_range": "angle",
     "muscle_activation": "fraction",
     "posture_height": "length",
+    "burst_rate": "rate",
+    "burst_cv": None,
+    "joints_moved": None,
+    "spectral_peak": None,
+    "upright_time": "time",
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
+    "burst_rate", "burst_cv",
 )  # fmt: skip
-BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height")
+BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
+                 "upright_time")  # fmt: skip
 
 
 class _NumberOrText:
@@ -196,6 +208,8 @@ class Body(Part):
     """Name of a body in assets/bodies, e.g. newborn, walker, humanoid."""
     pose: Name | None = None
     """Name of a starting pose of that body; its own default if left out."""
+    noise: float = Field(0.0, ge=0, le=0.1)
+    """Largest random offset of each coordinate (m, rad) and speed (per s) of the starting pose, drawn by the seed."""
 
 
 Point = Annotated[list[Length], Field(min_length=3, max_length=3)]
@@ -592,7 +606,7 @@ class Probe(Part):
     bin: positive(Time) | None = None
     """For correlation: width of the bins. For peak_hz: width of the window that slides; 20 ms if left out."""
     threshold: NumberOrText | None = None
-    """For latency: what must be passed, a number or a quantity."""
+    """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg."""
     repeat: Repeat | None = None
     """Measure from `from` to `to` several times; the value is the mean of those windows that have one."""
 
@@ -603,7 +617,7 @@ class Probe(Part):
         for key, value, *measures in (
             ("with", self.with_, "correlation", "phase_vector"),
             ("bin", self.bin, "correlation", "peak_hz"),
-            ("threshold", self.threshold, "latency"),
+            ("threshold", self.threshold, "latency", "joints_moved"),
         ):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"

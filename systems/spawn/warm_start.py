@@ -53,7 +53,15 @@ def warm_start(world: World, network: Network, profile: str, substeps: int) -> N
             coming = arrival >= 0
             add_arrivals(ring, arrival[coming], post[coming], amount[coming])
             past = (arrival < 0) & (arrival >= -PAST)
-            open_drives(world, component, arrival[past], post[past], amount[past], total, substeps)
+            open_drives(world, component, arrival[past], post[past], amount[past], substeps)
+            if component is Ampa and any(Nmda in t for t in world.tables_with([Membrane])):
+                whole = slice(start[rows.start, 0], start[rows.stop - 1, -1])
+                source = np.repeat(chance[rows], start[rows, -1] - start[rows, 0])
+                if parcel is not None:
+                    post, amount = parcel[whole] & np.uint64(0xFFFFFF), parcel[whole] >> np.uint64(32)
+                else:
+                    post, amount = posts[whole], weights[whole] * np.float32(UNIT)
+                fill_slow(world, np.bincount(post.astype(np.int64), amount * source, total))
 
 
 def some(start: np.ndarray, chance: np.ndarray, history: int):
@@ -75,8 +83,8 @@ def add_arrivals(ring, arrival, post, amount):
         ring[arrival[k], post[k]] += np.int32(amount[k])
 
 
-def open_drives(world: World, component, arrival, post, amount, total: int, substeps: int) -> None:
-    """Set a receptor's drive (and NMDA beside AMPA) from arrivals at ticks -PAST .. -1."""
+def open_drives(world: World, component, arrival, post, amount, substeps: int) -> None:
+    """Set a receptor's drive from arrivals at ticks -PAST .. -1."""
     at = 0
     for table in world.tables_with([Membrane]):
         rows = slice(at, at + table.row_count)
@@ -88,6 +96,13 @@ def open_drives(world: World, component, arrival, post, amount, total: int, subs
         fade = table[component.decay][row].astype(float) ** (substeps * (-arrival[here] - 0.5))
         units = np.bincount(row, amount[here] * fade, minlength=table.row_count)
         table[component.i][:] += units * table[component.jump] * substeps
-        if component is Ampa and Nmda in table:
-            mean = np.bincount(row, amount[here], minlength=table.row_count) / PAST
-            table[Nmda.i][:] += mean * table[Nmda.jump] / (1.0 - table[Nmda.decay])
+
+
+def fill_slow(world: World, mean: np.ndarray) -> None:
+    """Set NMDA drives to what the `mean` arrivals per tick [2^-16 mV; neurons] hold them at: they outlast the past."""
+    at = 0
+    for table in world.tables_with([Membrane]):
+        rows = slice(at, at + table.row_count)
+        at += table.row_count
+        if Nmda in table:
+            table[Nmda.i][:] += mean[rows] * table[Nmda.jump] / (1.0 - table[Nmda.decay])

@@ -356,7 +356,7 @@ class Player:
             self.session.end(played)
 
     def _scene_action(self, command: c.SceneAction) -> None:
-        action = next((a for a in self.sim.scene.actions if a.name == command.name), None)
+        action = next((a for a in self.sim.timeline.actions if a.name == command.name), None)
         if action is None:
             raise UserError(f"this scene has no action {command.name!r}")
         key = f"action:{action.name}"

@@ -140,7 +140,7 @@ class Window:
         self._resources.callback(self.hud.release)
         self._rect = (0, 0, *self.size)  # where the stage is seen: x, y, width, height in pixels, y down
         self.ui = UiState(legend=self.stage.legend())
-        self.ui.actions = [(action.name, action.key or "") for action in sim.scene.actions]
+        self.ui.actions = [(action.name, action.key or "") for action in sim.timeline.actions]
         self.ui.help = [*HELP, *((key, name) for name, key in self.ui.actions if key)]
         capture, monitor = Capture(sim), Monitor(sim)
         self._resources.callback(capture.detach)

@@ -114,3 +114,16 @@ def test_a_snapshot_between_repeats_goes_on_with_them(pulsed, tmp_path):
     load("stimulate", overrides=[*QUIET[1:], PULSES]).run("65 ms").save(tmp_path / "a.h5")  # within the second
     again = load("stimulate", overrides=[*QUIET[1:], PULSES]).load_state(tmp_path / "a.h5")
     assert again.run("135 ms").spike_hash == pulsed.spike_hash and again.timeline.past == pulsed.timeline.past
+
+
+def test_actions_of_circuits_that_the_scene_leaves_out_are_left_out():
+    """A scene of fewer circuits keeps the inherited actions it can do; a name that no circuit has is an error."""
+    from encephagen import load
+    from engine.errors import UserError
+
+    alone = ["timeline=[]", "probes=[]", "expect=[]", "brain.circuits=[brainstem]"]
+    sim = load("stimulate", overrides=alone)
+    assert 0 < len(sim.timeline.actions) < len(sim.scene.actions)
+    assert {a.do.action.population.split(".")[0] for a in sim.timeline.actions} == {"brainstem"}
+    with pytest.raises(UserError, match=r"actions\.0\.do: no population matches 'brainstm"):
+        load("stimulate", overrides=[*alone, "actions.0.do.stimulate.population=brainstm.*.cochlear"])

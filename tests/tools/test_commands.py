@@ -45,7 +45,7 @@ def test_list_follows_extends(scenes):
 def test_check_accepts_good_scenes(command, scenes):
     code, out, err = command("check", str(scenes / "small.yaml"), str(scenes / "alone.yaml"))
     assert code == 0 and err == ""
-    assert "small: ok" in out and "1,600 neurons" in out and "alone: ok" in out and "78 muscles" in out
+    assert "small: ok" in out and "1,600 neurons" in out and "alone: ok" in out and "80 muscles" in out
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,31 @@ def test_schedule_prints_every_system_in_order(command):
         for system in phase.systems:
             at = out.index(system.name, at + 1)
     assert "Membrane.v" in out and "BodyState.sensors" in out and "us/tick" not in out
+
+
+def test_schedule_lists_the_kernels_and_their_twins(command):
+    """Every system in order, on the device or the host; every kernel of every file once."""
+    from engine.twin import CLOCK, shipped
+    from systems.schedule import TICK
+
+    code, out, _ = command("schedule", "--device", "cuda")
+    rows = [line.split() for line in out.splitlines()]
+    assert code == 0
+    for phase in TICK:
+        for system in phase.systems:
+            (row,) = [r for r in rows if f"{system.name}.cu" in r or (system.name in r and "host" in r)]
+            assert system.name in row
+    for twin in shipped():
+        for stage in twin.stages if twin.name != CLOCK else ():
+            assert sum(stage.name in row for row in rows) == 1 and stage.threads in out
+    assert f"{sum(len(twin.stages) for twin in shipped())} kernels in {len(shipped())} files" in out
+
+
+def test_schedule_predicts_what_a_gpu_would_take(command, scenes):
+    code, out, _ = command("schedule", str(scenes / "walker.yaml"), "--device", "cuda")
+    assert code == 0 and "a prediction" in out and "synapses_ampa" in out and "laptop GPU" in out
+    code, out, _ = command("schedule", str(scenes / "alone.yaml"), "--device", "cuda", "--quiet")
+    assert code == 0 and "nothing to run on a GPU" in out
 
 
 def test_schedule_measures_a_scene(command, scenes):
