@@ -236,7 +236,7 @@ def test_at_rest_every_population_is_in_its_band_and_flexors_have_tone(cord):
             continue
         low, high = p.cell.bands["newborn"].rate
         assert low <= count[p.neurons].mean() / 10 <= high, f"{p.name}: {count[p.neurons].mean() / 10:.1f} Hz"
-    assert count.max() / 10 < 120
+    assert count.max() / 10 < 200  # no cell above what design 6 allows a population
     pools = {p.instance: count[p.neurons] / 10 for p in sim.network.populations if p.cell.motor}
     toned = [m for m in pools if m.startswith(("shoulder_flexion", "elbow", "hip_flexion")) and m.endswith("flexor")]
     for muscle in toned:
