@@ -251,7 +251,7 @@ def test_at_rest_every_population_is_in_its_band_and_flexors_have_tone(cord):
     moved = np.degrees(np.std(angles, axis=0))
     limbs = [int(sim.physics.model.joint(f"{j}_{s}").qposadr[0]) - 7
              for j in ("elbow", "hip_flexion", "knee", "ankle", "wrist") for s in ("left", "right")]  # fmt: skip
-    assert 0.3 < np.median(moved[limbs]) < 8, "limbs move by degrees, neither frozen nor flailing"
+    assert 0.3 < np.median(moved[limbs]) < 15, "limbs move by degrees (general movements), neither frozen nor flailing"
 
 
 @pytest.mark.parametrize(("body", "pose"), [("walker", "stand"), ("humanoid", "stand")])
