@@ -61,6 +61,25 @@ HELP = (  # (keys, what they do); the actions of the scene follow
 )
 
 
+_X_HANDLER = []  # kept, or the display would call freed memory
+
+
+def _keep_from_ending() -> None:
+    """Let X errors pass: its library ends the program at the first one, as where a driver for GLX is missing."""
+    if not sys.platform.startswith("linux") or _X_HANDLER:
+        return
+    import ctypes
+
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        return
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    _X_HANDLER.append(kind(lambda display, event: 0))
+    x11.XSetErrorHandler.restype = ctypes.c_void_p
+    x11.XSetErrorHandler(_X_HANDLER[0])
+
+
 def open_gl(size: tuple[int, int], title: str):
     """(pygame, window, moderngl context) of a new window; one clear line where that cannot be."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
@@ -83,6 +102,7 @@ def open_gl(size: tuple[int, int], title: str):
         (pygame.GL_DOUBLEBUFFER, 1),
     ):  # fmt: skip
         pygame.display.gl_set_attribute(attribute, value)
+    _keep_from_ending()
     try:
         window = pygame.Window(title, size, opengl=True, resizable=True, allow_high_dpi=True)
         window.minimum_size = MIN_SIZE

@@ -269,3 +269,15 @@ def test_a_display_that_is_not_there_is_one_line(tmp_path):
     )  # fmt: skip
     assert found.returncode == 2
     assert len(found.stderr.strip().splitlines()) == 1 and "no display for a window" in found.stderr, found.stderr
+
+
+@pytest.mark.parametrize("broken", [{"LIBGL_DRIVERS_PATH": "/nonexistent"}, {"MESA_GL_VERSION_OVERRIDE": "2.1"}],
+                         ids=["no driver", "too old"])  # fmt: skip
+def test_a_window_without_a_driver_is_one_line(display, broken):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "encephagen.py"), "play", "walker"], capture_output=True, text=True, timeout=120,
+        env={**os.environ, "DISPLAY": display, "PYTHONPATH": str(ROOT), **broken},
+    )  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    last = done.stderr.rstrip().splitlines()[-1]
+    assert last.startswith("encephagen: error: no OpenGL 3.3 driver for a window") and "apt-get install" in last
