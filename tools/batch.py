@@ -144,7 +144,13 @@ def run_lanes(
 
 
 def upstream(network, structure: str) -> list:
-    """Populations of a structure first, then all that reach them by synapses."""
+    """Populations of a structure first, then all that reach them by synapses.
+
+    Cells with slow currents, which a batch does not know, are left out if they may be silent at rest (their bands begin
+    at 0 Hz) as they then wait for stimuli that a batch does not give.
+    """
+    waiting = {(p.structure, p.cell_name) for p in network.populations if p.structure != structure
+               and p.cell.nmda is not None and all(band.rate[0] == 0.0 for band in p.cell.bands.values())}  # fmt: skip
     wanted = {(p.structure, p.cell_name) for p in network.populations if p.structure == structure}
     if not wanted:
         raise UserError(f"{structure}: no such structure in the scene")
@@ -153,7 +159,7 @@ def upstream(network, structure: str) -> list:
         before = len(wanted)
         for p in network.projections:
             if p.count and target_of(p.spec, p) in wanted:
-                wanted.update(sources_of(p.spec, p))
+                wanted.update(set(sources_of(p.spec, p)) - waiting)
         grown = len(wanted) > before
     found = [p for p in network.populations if (p.structure, p.cell_name) in wanted]
     return sorted(found, key=lambda p: p.structure != structure)
@@ -184,7 +190,8 @@ class Lattice:
             run = table[TickConstants.run]
             rows[here] = np.repeat(table[TickConstants.rows], np.diff(run), axis=0)
             chosen = place[here] >= 0
-            if chosen.any() and any(c in table for c in (GabaSlow, LowThreshold, Nmda)):
+            slow = Nmda in table and table[Nmda.jump][chosen].any()
+            if chosen.any() and (slow or GabaSlow in table or LowThreshold in table):
                 raise UserError("a batch knows membranes, fast synapses and adaptation; some cells have more")
         self.constants = rows[neurons]
         self.tonic, self.threshold = columns[Membrane.tonic][neurons], columns[Membrane.threshold_intact][neurons]
@@ -193,10 +200,13 @@ class Lattice:
         parts = []
         for name, receptor in network.receptor_of.items():
             table = world.tables[name]
-            if Fanout not in table:
-                continue  # modulated and learning synapses stay at home
             pre, post = place[presynaptic(table)], place[table[Synapse.post]]
             inside = (pre >= 0) & (post >= 0) & (table[Synapse.weight] > 0)
+            if Fanout not in table:
+                if inside.any():
+                    gained = network.projections[network.projection_of[name][inside][0]].name
+                    raise UserError(f"{gained}: a batch knows no gains, gates or learning rules")
+                continue
             ring = np.full(inside.sum(), ("ampa", "gaba").index(receptor))
             parts.append((pre[inside], post[inside], table[Synapse.weight][inside], table[Synapse.delay][inside],
                           network.projection_of[name][inside], ring))  # fmt: skip

@@ -120,6 +120,10 @@ class Brian2:
         b.defaultclock.dt = 0.1 * b.ms
         b.seed(1)
         slow = bool((data["receptor"] == 2).any())
+        taus = {"tau_e": "tau_ampa", "tau_i": "tau_gaba", "tau_s": "tau_gaba_slow"}
+        # a time constant that all cells share is a plain number: its exponential is then taken once, not every step
+        shared = {name: float(data[key][0]) * b.ms for name, key in taus.items() if np.ptp(data[key]) == 0}
+        own = [name for name in taus if name not in shared]
         neurons = b.NeuronGroup(
             data["v"].size,
             f"""dv/dt = (ge - gi {"- gs" if slow else ""} - v) / tau : 1 (unless refractory)
@@ -127,18 +131,16 @@ class Brian2:
             dgi/dt = -gi / tau_i : 1
             {"dgs/dt = -gs / tau_s : 1" if slow else ""}
             tau : second (constant)
-            tau_e : second (constant)
-            tau_i : second (constant)
-            tau_s : second (constant)
+            {"".join(f"{name} : second (constant){chr(10)}            " for name in own)}
             theta : 1 (constant)
             v_reset : 1 (constant)
             hold : second (constant)
             size : 1 (constant)
             chance : 1 (constant)""",
             threshold="v >= theta", reset="v = v_reset", refractory="hold", method="exact", name="neurons",
+            namespace=shared,
         )  # fmt: skip
-        for name, key in (("tau", "tau_m"), ("tau_e", "tau_ampa"), ("tau_i", "tau_gaba"), ("tau_s", "tau_gaba_slow"),
-                          ("hold", "refractory")):  # fmt: skip
+        for name, key in {"tau": "tau_m", "hold": "refractory", **{name: taus[name] for name in own}}.items():
             setattr(neurons, name, data[key] * b.ms)
         neurons.theta, neurons.v_reset, neurons.v = data["threshold"], data["reset"], data["v"]
         # one draw a step: an event of size a (1 + x) with chance x / (1 + x) has the mean and variance of Poisson

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -61,34 +61,28 @@ HELP = (  # (keys, what they do); the actions of the scene follow
 )
 
 
-@contextmanager
-def x_errors_ignored():
-    """Let a refused X request fail where it was made: Xlib's own handler ends the process with a tale of opcodes, as
-    where a display has no OpenGL driver at all."""
+_X_HANDLER = []  # kept, or the display would call freed memory
+
+
+def _keep_from_ending() -> None:
+    """Let X errors pass: its library ends the program at the first one, as where a driver for GLX is missing."""
+    if not sys.platform.startswith("linux") or _X_HANDLER:
+        return
     import ctypes
 
     try:
-        xlib = ctypes.CDLL("libX11.so.6") if sys.platform.startswith("linux") else None
+        x11 = ctypes.CDLL("libX11.so.6")
     except OSError:
-        xlib = None
-    if xlib is None:
-        yield
         return
     kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-    handler = kind(lambda display, error: 0)
-    xlib.XSetErrorHandler.restype = ctypes.c_void_p
-    xlib.XSetErrorHandler.argtypes = [ctypes.c_void_p]
-    before = xlib.XSetErrorHandler(ctypes.cast(handler, ctypes.c_void_p))
-    try:
-        yield
-    finally:
-        xlib.XSetErrorHandler(before)
+    _X_HANDLER.append(kind(lambda display, event: 0))
+    x11.XSetErrorHandler.restype = ctypes.c_void_p
+    x11.XSetErrorHandler(_X_HANDLER[0])
 
 
 def open_gl(size: tuple[int, int], title: str):
     """(pygame, window, moderngl context) of a new window; one clear line where that cannot be."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    os.environ.setdefault("LIBGL_DEBUG", "quiet")  # Mesa's own lines about what an error below says in one
     if sys.platform.startswith("linux") and not os.environ.get("WAYLAND_DISPLAY"):
         os.environ.setdefault("SDL_VIDEODRIVER", "x11")  # or a missing display is a tale of all the others
     import pygame
@@ -108,9 +102,9 @@ def open_gl(size: tuple[int, int], title: str):
         (pygame.GL_DOUBLEBUFFER, 1),
     ):  # fmt: skip
         pygame.display.gl_set_attribute(attribute, value)
+    _keep_from_ending()
     try:
-        with x_errors_ignored():
-            window = pygame.Window(title, size, opengl=True, resizable=True, allow_high_dpi=True)
+        window = pygame.Window(title, size, opengl=True, resizable=True, allow_high_dpi=True)
         window.minimum_size = MIN_SIZE
     except pygame.error as error:
         pygame.display.quit()

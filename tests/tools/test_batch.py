@@ -6,6 +6,7 @@ import pytest
 from components.network import Fanout
 from components.neuron import Ampa, BackgroundRates, Gaba, Membrane
 from encephagen import load
+from engine.errors import UserError
 from systems.spawn import build
 from tools.batch import Lanes, Lattice, upstream
 from tools.calibrate_circuits import ASSETS
@@ -14,7 +15,7 @@ SCENE = """
 title: the locomotor circuit and what drives it
 seed: 3
 duration: 100 s
-brain: {profile: newborn, circuits: [spinal_cpg, brainstem], stand_ins: [basal_ganglia]}
+brain: {profile: newborn, circuits: [spinal_cpg, brainstem]}
 """
 
 
@@ -73,7 +74,13 @@ def test_with_noise_rates_are_the_engine_s(sim):
         lane_hz = counts[rows].sum(axis=0) / 10.0 / neurons
         engine_hz = sim.rate_hz(f"brainstem.*.{cell}", "20 s")
         assert engine_hz == pytest.approx(lane_hz.mean(), rel=0.03, abs=4 * lane_hz.std() / np.sqrt(2))
-    rest = [k for k, p in enumerate(lattice.populations) if p.stand_in]
-    neurons = sum(lattice.populations[k].count for k in rest)
-    aim = lattice.hz[np.isin(lattice.of_population, rest)].mean()
-    assert counts[rest].sum() / 320.0 / neurons == pytest.approx(aim, rel=0.25)
+
+
+def test_a_network_with_gates_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "CALIBRATION", ASSETS / "calibration")
+    (tmp_path / "part.yaml").write_text(
+        SCENE.replace("[spinal_cpg, brainstem]", "[spinal_cpg, brainstem, basal_ganglia]")
+    )
+    sim = load(tmp_path / "part.yaml")
+    with pytest.raises(UserError, match="a batch knows no gains, gates or learning rules"):
+        Lattice(sim, upstream(sim.network, "spinal_cpg"))

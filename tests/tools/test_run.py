@@ -226,7 +226,7 @@ def test_the_record_reads_with_h5py_alone(run, tmp_path):
         assert about["format"] == "encephagen record 1" and about["scene"] == "walker" and about["seed"] == 3
         assert about["finished"] and about["last_tick"] == 200 and about["spike_hash"] == found["spike_hash"]
         config = json.loads(about["config"])
-        assert config["duration"] == "200 ms" and config["body"] == {"model": "walker"}
+        assert config["duration"] == "200 ms" and config["body"]["model"] == "walker"
         assert set(json.loads(about["versions"])) >= {"encephagen", "numpy", "mujoco"}
         names = file["populations/name"].asstr()[:]
         first, count = file["populations/first"][:], file["populations/count"][:]
