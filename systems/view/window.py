@@ -178,6 +178,7 @@ class Window:
         self.running = True
         self._frame = None
         self._eased_at = time.perf_counter()
+        self._speed = self.player.status.speed
         self._film_at = 0
 
     def _keep_open(self, file):
@@ -474,9 +475,13 @@ class Window:
             self.do(c.Camera(azimuth_deg=8.0 * dx, elevation_deg=5.0 * dy))
 
     def _faster(self, step: int) -> None:
-        here = min(range(len(SPEEDS)), key=lambda k: abs(math.log(SPEEDS[k] / self.player.status.speed))
-                   if math.isfinite(SPEEDS[k]) and math.isfinite(self.player.status.speed)
-                   else (0 if SPEEDS[k] == self.player.status.speed else math.inf))  # fmt: skip
+        now = self._speed  # as asked last: the player tells of it with the next frame only
+
+        def away(k: int) -> float:
+            both = math.isfinite(SPEEDS[k]) and math.isfinite(now)
+            return abs(math.log(SPEEDS[k] / now)) if both else 0.0 if SPEEDS[k] == now else math.inf
+
+        here = min(range(len(SPEEDS)), key=away)
         there = SPEEDS.index(1.0) if step == 0 else min(max(here + step, 0), len(SPEEDS) - 1)
         self.do(c.Speed(SPEEDS[there]))
         self.say("as fast as it goes" if math.isinf(SPEEDS[there]) else f"{SPEEDS[there]:g} x real time")
@@ -530,6 +535,8 @@ class Window:
 
     def do(self, command: c.Command) -> None:
         """Do it here if it is about the picture, else let the player do it."""
+        if isinstance(command, c.Speed):
+            self._speed = command.x
         if isinstance(command, c.Quit):
             self.running = False
         elif isinstance(command, c.Camera):
@@ -643,7 +650,11 @@ class Window:
             film.abort()
             self.say("nothing was recorded")
             return
-        film.close()
+        try:
+            film.close()
+        except UserError as error:  # a full disk ends the film, not the window
+            self.say(str(error))
+            return
         self.say(f"saved {film.path.name}" + (f": {why}" if why else ""))
 
     # for tests --------------------------------------------------------------------------------------------------

@@ -171,6 +171,14 @@ def test_pause_step_and_go_on(play):
     assert play.wait(lambda s: not s["paused"] and s["tick"] > stepped["tick"] + 50)
 
 
+def test_two_quick_presses_count_twice(play):
+    play.key("minus")
+    play.key("minus")
+    assert play.wait(lambda s: float(s["speed"]) == 0.25)
+    play.key("0")
+    assert play.wait(lambda s: float(s["speed"]) == 1.0)
+
+
 def test_a_selection_is_lesioned_restored_and_stimulated(play):
     play.key("n")
     selected = play.wait(lambda s: s["selected"])["selected"]
