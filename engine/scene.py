@@ -60,12 +60,19 @@ def load_scene(
     model: type[Model],
     search: Iterable[str | os.PathLike] = (),
     overrides: Sequence[str] = (),
+    parts: bool = False,
 ) -> tuple[Model, Source]:
-    """Read a scene by path or, in the `search` folders, by bare name; every mistake in it is a one-line UserError."""
+    """Read a scene by path or, in the `search` folders, by bare name; every mistake in it is a one-line UserError.
+
+    With `parts`, the files of the folder beside it that has its name (`brainstem/eyes.yaml` of `brainstem.yaml`) add keys
+    to its mappings and items to its lists.
+    """
     folders = [Path(folder) for folder in search]
     path = find_scene(scene, folders)
     files: list[Path] = []
     root = _read_chain(path, folders, files)
+    for part in sorted(path.with_suffix("").glob("*.yaml")) if parts else ():
+        _add(root, _read_chain(part, folders, files))
     for override in overrides:
         root = _overridden(root, override)
     source = Source(_name(path, folders), tuple(files), tuple(overrides), root)
@@ -182,6 +189,23 @@ def _read_chain(path: Path, folders: list[Path], files: list[Path], seen: tuple[
     if len(seen) >= MAX_EXTENDS:
         raise UserError(f"{link.where}: extends: more than {MAX_EXTENDS} files in a row")
     return merged(_read_chain(parent, folders, files, seen), root)
+
+
+def _add(root: Node, part: Node) -> None:
+    """Put a part's keys and items into the tree it belongs to; nothing in it may be there already."""
+    for key, node in part.value.items():
+        whole = root.value.setdefault(key, node)
+        if whole is node:
+            continue
+        if isinstance(whole.value, list) and isinstance(node.value, list):
+            whole.value.extend(node.value)
+        elif isinstance(whole.value, dict) and isinstance(node.value, dict):
+            for name, child in node.value.items():
+                if name in whole.value:
+                    raise UserError(f"{child.where}: {key}.{name}: already given at {whole.value[name].where}")
+                whole.value[name] = child
+        else:
+            raise UserError(f"{node.where}: {key}: already given at {whole.where}")
 
 
 def _extended(path: Path, link: Node, folders: list[Path]) -> Path:

@@ -180,8 +180,8 @@ class Network:
 
 
 def load_circuit(name: str) -> tuple[Circuit, Source]:
-    """A circuit by bare name (assets/circuits) or path."""
-    return load_scene(name, Circuit, [CIRCUITS])
+    """A circuit by bare name (assets/circuits) or path, with the files of its folder (brainstem.yaml, brainstem/*.yaml)."""
+    return load_scene(name, Circuit, [CIRCUITS], parts=True)
 
 
 # populations ----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -218,6 +219,31 @@ def test_extends_merges_mappings_and_replaces_the_rest(write):
 def test_extends_finds_a_scene_by_bare_name(write):
     write("scenes/base.yaml", "name: base\n")
     assert load(write("top.yaml", "extends: base\n"), search=["scenes"])[0].name == "base"
+
+
+def test_parts_add_keys_and_items_and_keep_their_lines(write):
+    write("tree/b.yaml", "leaves: [{size: 3}]\n")
+    write("tree/a.yaml", "free: {c: 3}\nleaves:\n  - {size: 2}\n")
+    name = write("tree.yaml", "name: whole\nfree: {a: 1}\nleaves: [{size: 1}]\n")
+    scene, source = load_scene(name, Tree, parts=True)
+    assert [leaf.size for leaf in scene.leaves] == [1, 2, 3] and scene.free == {"a": 1.0, "c": 3.0}
+    assert source.where("leaves", 1, "size") == "tree/a.yaml:3"
+    assert [path.name for path in source.files] == ["tree.yaml", "a.yaml", "b.yaml"]
+    assert load(name)[0].free == {"a": 1.0}, "only where they are asked for"
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ("\nfree: {a: 2}\n", "tree/a.yaml:2: free.a: already given at tree.yaml:2"),
+        ("name: part\n", "tree/a.yaml:1: name: already given at tree.yaml:1"),
+        ("leaves: [{size: big}]\n", "tree/a.yaml:1: leaves.1.size: "),
+    ],
+)
+def test_a_mistake_in_a_part_names_the_part(write, part, expected):
+    write("tree/a.yaml", part)
+    with pytest.raises(UserError, match="^" + re.escape(expected)):
+        load_scene(write("tree.yaml", "name: whole\nfree: {a: 1}\nleaves: [{size: 1}]\n"), Tree, parts=True)
 
 
 def test_a_mistake_in_the_parent_names_the_parent(write):
