@@ -180,7 +180,7 @@ class Network:
 
 
 def load_circuit(name: str) -> tuple[Circuit, Source]:
-    """A circuit by bare name (assets/circuits) or path, with the files of its folder (brainstem.yaml, brainstem/*.yaml)."""
+    """A circuit by bare name (assets/circuits) or path, with the files of its folder (thing.yaml, thing/*.yaml)."""
     return load_scene(name, Circuit, [CIRCUITS], parts=True)
 
 
