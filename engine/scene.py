@@ -64,8 +64,8 @@ def load_scene(
 ) -> tuple[Model, Source]:
     """Read a scene by path or, in the `search` folders, by bare name; every mistake in it is a one-line UserError.
 
-    With `parts`, the files of the folder beside it that has its name (`a/eyes.yaml` of `a.yaml`) add keys to its mappings
-    and items to its lists.
+    With `parts`, the files of the folder beside it that has its name (`a/eyes.yaml` of `a.yaml`) add keys to its
+    mappings and items to its lists.
     """
     folders = [Path(folder) for folder in search]
     path = find_scene(scene, folders)
