@@ -63,6 +63,8 @@ POSES = {
     "held": (0.35, LYING_UP, {}, ("hold",), 6.0),
     "held_head": (0.35, LYING_UP, {}, ("hold", "hold_head"), 6.0),
     "upright": (0.31, STANDING, {"hip_flexion": 35, "knee": 45, "ankle": 10, "hip_abduction": 5}, ("hold",), 20.0),
+    "upright_head": (0.31, STANDING, {"hip_flexion": 35, "knee": 45, "ankle": 10, "hip_abduction": 5},
+                     ("hold", "hold_head"), 20.0),
 }
 
 
@@ -441,7 +443,7 @@ def settle(xml: str) -> list[dict[str, str]]:
             if stem in JOINTS:
                 data.qpos[joint.qposadr[0]] = np.radians(angles.get(stem, JOINTS[stem][3]))
         mujoco.mj_kinematics(model, data)
-        if name == "upright":  # lowered until the legs fold a little and the soles bear some weight
+        if name.startswith("upright"):  # lowered until the legs fold a little and the soles bear some weight
             soles = [i for i in range(model.ngeom) if model.geom(i).name.startswith("sole_")]
             data.qpos[2] -= min(data.geom_xpos[i, 2] - model.geom_size[i, 0] for i in soles) + 0.015
             mujoco.mj_kinematics(model, data)
