@@ -4,8 +4,9 @@
 
 Which projections may change, within which bounds, is written in assets/circuits/calibration/search_<name>.yaml. A
 candidate's fitness is the mean of its survival (a fraction of gymnasium's cap; where the goal is to walk, also of the
-way it came) over training seeds and pushes, less the standard deviation over seeds. The result, the centre of the
-search, is judged on seeds that neither search nor tests use and written with its provenance to
+way it came) over training seeds and pushes, less `spread` (1) times the standard deviation over seeds. With `fresh: true`
+each generation is judged on seeds of its own, so that no candidate can live off the luck of a few. The result, the centre
+of the search, is judged on seeds that neither search nor tests use and written with its provenance to
 assets/circuits/calibration/body_<body>.json, from which scenes with that body take it; gains that the search does not
 touch stay. The search itself is kept in out/balance_<name>.json after every generation (--resume).
 """
@@ -47,6 +48,14 @@ class Balance:
         self.stored = json.loads(self.path.read_text()) if self.path.is_file() else {"provenance": {}, "gains": {}}
         self.kept = {k: v for k, v in self.stored["gains"].items() if k not in self.plan["gains"]}
         self.parameters = [Parameter(name, *map(float, bounds)) for name, bounds in self.plan["gains"].items()]
+        self.generation = 0  # how many were judged
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the generation that is next."""
+        count = self.plan["seeds"]
+        first = 1 + self.generation * count % (CHECK_SEED - count) if self.plan.get("fresh") else 1
+        return list(range(first, first + count))
 
     def episode(self, gains: dict[str, float], seed: int, push: float = 0.0):
         """What happens with these gains on top of the body's own."""
@@ -65,10 +74,11 @@ class Balance:
         found = []
         for gains in candidates:
             lasted = [
-                np.mean([self.worth(self.episode(gains, 1 + k, push)) for push in self.plan["pushes"]])
-                for k in range(self.plan["seeds"])
+                np.mean([self.worth(self.episode(gains, seed, push)) for push in self.plan["pushes"]])
+                for seed in self.seeds
             ]
-            found.append(float(np.mean(lasted) - np.std(lasted)))
+            found.append(float(np.mean(lasted) - self.plan.get("spread", 1.0) * np.std(lasted)))
+        self.generation += 1
         return found
 
 
@@ -88,6 +98,7 @@ def main(words=None) -> int:
         balance.parameters, population=args.population, sigma=args.sigma, seed=args.seed, method=args.method,
         path=Path("out") / f"balance_{args.search}.json", resume=args.resume,
     )  # fmt: skip
+    balance.generation = len(search.generations)
     try:
         gains = search.run(balance, args.generations, lambda line: print(line, flush=True), 60.0 * args.minutes)
     except KeyboardInterrupt:
@@ -102,7 +113,7 @@ def main(words=None) -> int:
         "tool": "tools/calibrate_balance.py", "scene": balance.plan["scene"],
         **{k: v for k, v in search.setup.items() if k != "parameters"}, "generations": len(search.generations),
         "search_sha256": hashlib.sha256(balance.text.encode()).hexdigest(),
-        "training_seeds": [1, balance.plan["seeds"]], "validation_seeds": [CHECK_SEED, CHECK_SEED + CHECKS - 1],
+        "training_seeds": [1, max(balance.plan["seeds"], balance.seeds[0] - 1)], "validation_seeds": [CHECK_SEED, CHECK_SEED + CHECKS - 1],
         "validation_survived": lasted, "validation_travelled_m": [round(e.travelled_m, 2) for e in checks],
     }  # fmt: skip
     stored = {"provenance": balance.stored["provenance"] | {args.search: provenance}, "gains": balance.kept | gains}
