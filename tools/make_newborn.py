@@ -63,8 +63,13 @@ POSES = {
     "held": (0.35, LYING_UP, {}, ("hold",), 6.0),
     "held_head": (0.35, LYING_UP, {}, ("hold", "hold_head"), 6.0),
     "upright": (0.31, STANDING, {"hip_flexion": 35, "knee": 45, "ankle": 10, "hip_abduction": 5}, ("hold",), 20.0),
-    "upright_head": (0.31, STANDING, {"hip_flexion": 35, "knee": 45, "ankle": 10, "hip_abduction": 5},
-                     ("hold", "hold_head"), 20.0),
+    "upright_head": (
+        0.31,
+        STANDING,
+        {"hip_flexion": 35, "knee": 45, "ankle": 10, "hip_abduction": 5},
+        ("hold", "hold_head"),
+        20.0,
+    ),
 }
 
 
