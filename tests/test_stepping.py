@@ -11,7 +11,8 @@ SMALL = (
     "brain.circuits=[brainstem,spinal_segments,spinal_cpg]",
     "brain.stand_ins=[cortex,hypothalamus,neuromodulators,basal_ganglia,superior_colliculus,cerebellum,amygdala]",
 )
-PRESSED = "timeline=[{at: 0 s, touch: {patch: sole_ball_left, force: 2 N}}, {at: 0 s, touch: {patch: sole_ball_right, force: 2 N}}]"
+PRESSES = ", ".join(f"{{at: 0 s, touch: {{patch: sole_ball_{side}, force: 2 N}}}}" for side in ("left", "right"))
+PRESSED = f"timeline=[{PRESSES}]"
 
 
 def held(*overrides, silence=(), run="4 s") -> Simulation:

@@ -4,9 +4,9 @@
 
 Which projections may change, within which bounds, is written in assets/circuits/calibration/search_<name>.yaml. A
 candidate's fitness is the mean of its survival (a fraction of gymnasium's cap; where the goal is to walk, also of the
-way it came) over training seeds and pushes, less `spread` (1) times the standard deviation over seeds. With `fresh: true`
-each generation is judged on seeds of its own, so that no candidate can live off the luck of a few. The result, the centre
-of the search, is judged on seeds that neither search nor tests use and written with its provenance to
+way it came) over training seeds and pushes, less `spread` (1) times the standard deviation over seeds. With `fresh:
+true` each generation is judged on seeds of its own, so that no candidate can live off the luck of a few. The result,
+the centre of the search, is judged on seeds that neither search nor tests use and written with its provenance to
 assets/circuits/calibration/body_<body>.json, from which scenes with that body take it; gains that the search does not
 touch stay. The search itself is kept in out/balance_<name>.json after every generation (--resume).
 """
@@ -113,7 +113,8 @@ def main(words=None) -> int:
         "tool": "tools/calibrate_balance.py", "scene": balance.plan["scene"],
         **{k: v for k, v in search.setup.items() if k != "parameters"}, "generations": len(search.generations),
         "search_sha256": hashlib.sha256(balance.text.encode()).hexdigest(),
-        "training_seeds": [1, max(balance.plan["seeds"], balance.seeds[0] - 1)], "validation_seeds": [CHECK_SEED, CHECK_SEED + CHECKS - 1],
+        "training_seeds": [1, max(balance.plan["seeds"], balance.seeds[0] - 1)],
+        "validation_seeds": [CHECK_SEED, CHECK_SEED + CHECKS - 1],
         "validation_survived": lasted, "validation_travelled_m": [round(e.travelled_m, 2) for e in checks],
     }  # fmt: skip
     stored = {"provenance": balance.stored["provenance"] | {args.search: provenance}, "gains": balance.kept | gains}
