@@ -276,6 +276,9 @@ def make_head(model: Model, chest: Part):
     head.geom("capsule", 0.0024, ends=((0.0492, -0.0068, 0.4030), (0.0492, 0.0068, 0.4030)), rgba=LIP, name="lips",
               touch=False, solid=False)  # fmt: skip
     head.patch(model, "lips", "lips", (0.0492, 0, 0.4030), 0.0024, (1, 0, 0), 0.010)
+    tongue = (0.0310, 0, 0.4005)  # felt by what lies in the mouth: a finger, a nipple
+    head.geom("ellipsoid", (0.0050, 0.0065, 0.0028), at=tongue, rgba=LIP, name="tongue", touch=False, solid=False)
+    head.patch(model, "tongue", "tongue", tongue, 0.0028, (0, 0, 1), 0.004)
     for name, side in (("left", 1), ("right", -1)):
         skin, centre = f"cheek_{name}", np.array((0.0265, side * 0.0200, 0.4085))
         head.geom("sphere", 0.0200, at=centre, rgba=BLUSH, name=skin)
