@@ -166,7 +166,7 @@ def controls(runs: list[experiment.Run]) -> list[dict]:
 
 
 def lesions(runs: list[experiment.Run]) -> dict:
-    """Pass fractions of each scene's response, by nucleus; which nuclei abolish it, and which of those spare the rest."""
+    """Pass fractions of each scene's response, by nucleus; which nuclei abolish it, and which spare the rest."""
     names = [one.name for one in runs]
     rows = list(dict.fromkeys(c for one in runs for c in one.conditions))
     matrix = {row: {one.name: pass_fraction(one, one.scene.expect[0], row) for one in runs if row in one.conditions}
