@@ -48,7 +48,9 @@ def run(args) -> int:
     experiment.prepare(runs, root, args.resume)
     with common.Interrupt() as interrupt:
         pending = experiment.in_order(runs)
-        finished = not pending or experiment.pursue(runs, pending, args, interrupt)
+        if pending:
+            experiment.warm(runs[:1], pending, args.quiet)
+        finished = interrupt.asked or not pending or experiment.pursue(runs, pending, args, interrupt)
     if interrupt.asked or not finished:
         common.say(f"encephagen: interrupted; the trials done are in {root}: go on with --resume")
         return common.INTERRUPTED
