@@ -784,6 +784,13 @@ class Experiment(Part):
     """What must hold; one that does not makes the exit code 1."""
 
 
+class Exam(Part):
+    """How `encephagen exam` takes this scene."""
+
+    long: bool = False
+    """Only with --long."""
+
+
 class Record(Part):
     """What is kept of the run."""
 
@@ -833,6 +840,8 @@ class Scene(Part):
     """What the scene claims."""
     experiment: Experiment | None = None
     """Conditions, seeds and claims of `encephagen experiment`; other commands pass it over."""
+    exam: Exam = Exam()
+    """How `encephagen exam` takes it, for the scenes in scenes/exam."""
     record: Record = Record()
     """What is kept."""
     view: View = View()

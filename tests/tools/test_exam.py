@@ -1,0 +1,97 @@
+"""`encephagen exam` on eight cortical regions: items, negative controls, exit codes, resuming."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+import encephagen
+from tools import exam
+
+ITEM = """\
+title: A driven region answers
+seed: 3
+duration: 120 ms
+brain: {profile: newborn, connectome: eight.npz, circuits: [cortex]}
+timeline:
+  - {at: 60 ms, last: 50 ms, stimulate: {population: cortex.Calcarine_L.*, drive: 40 mV}}
+probes:
+  - {name: answer, measure: rate_hz, of: cortex.Calcarine_L.*, from: 60 ms, to: 110 ms}
+expect:
+  - {probe: answer, between: [%s, 500 Hz], source: "by hand"}
+experiment:
+  conditions:
+    function: {}
+    sham: {set: {timeline.0.stimulate.drive: 0.001 mV}}
+    deafferented: {silence: ["cortex.Calcarine_L.*"]}
+"""
+
+
+@pytest.fixture
+def folder(scenes, tmp_path):
+    shutil.copy(scenes / "eight.npz", tmp_path)
+    made = tmp_path / "exam"
+    made.mkdir()
+    shutil.copy(scenes / "eight.npz", made)
+    (made / "answer.yaml").write_text(ITEM % "10 Hz")
+    return made
+
+
+def examined(folder, *more, out="out"):
+    file = folder.parent / f"{out}.json"
+    code = encephagen.main(["exam", "--scenes", str(folder), "--out", str(folder.parent / out), "--seeds", "2",
+                            "--workers", "1", "--json", str(file), "--quiet", *more])  # fmt: skip
+    return code, json.loads(file.read_text()) if file.exists() else None
+
+
+def test_an_item_holds_with_its_controls_and_is_resumed(folder):
+    code, found = examined(folder)
+    assert code == 0
+    (item,) = found["items"]
+    assert (item["name"], item["unit"], item["band"], item["seeds"]) == ("answer", "Hz", [10.0, 500.0], 2)
+    assert item["pass_fraction"] == 1.0 and item["source"] == "by hand"
+    assert {c["condition"]: c["pass_fraction"] for c in found["controls"]} == {"sham": 0.0, "deafferented": 0.0}
+    trials = folder.parent / "out" / "answer" / "trials.jsonl"
+    before = trials.read_bytes()
+    assert examined(folder)[0] == 2  # not empty
+    assert examined(folder, "--resume") == (0, found) and trials.read_bytes() == before
+
+
+def test_a_failing_item_is_listed(folder):
+    (folder / "never.yaml").write_text(ITEM % "499 Hz")
+    code, found = examined(folder)
+    assert code == 1
+    assert {i["scene"]: i["pass"] for i in found["items"]} == {"answer": True, "never": False}
+
+
+def test_long_scenes_wait_to_be_asked(folder):
+    (folder / "slow.yaml").write_text(ITEM % "10 Hz" + "exam: {long: true}\n")
+    assert [i["scene"] for i in examined(folder)[1]["items"]] == ["answer"]
+    assert [i["scene"] for i in examined(folder, "--long", out="long")[1]["items"]] == ["answer", "slow"]
+
+
+@pytest.mark.parametrize(("more", "text"), [(["--only", "nothing"], "expected one of answer")])
+def test_mistakes_are_one_line(folder, capsys, more, text):
+    assert examined(folder, *more)[0] == 2
+    assert text in capsys.readouterr().err
+
+
+def lesioned(name: str, shares: dict[str, float]):
+    """A scene whose value is 1 in so many of ten seeds of each condition, else 0."""
+    seeds = list(range(10))
+    trials = {(c, s): {"outcomes": {"x": float(s < 10 * share)}} for c, share in shares.items() for s in seeds}
+    claim = SimpleNamespace(probe="x", passes=lambda value: value > 0.5)
+    return SimpleNamespace(name=name, seeds=seeds, trials=trials, conditions=dict.fromkeys(shares),
+                           scene=SimpleNamespace(expect=[claim]))  # fmt: skip
+
+
+def test_lesions_tell_own_nuclei_from_shared_ones():
+    """Worked by hand: n cuts a alone, m cuts all; c is never there, so nothing abolishes it."""
+    found = exam.lesions([
+        lesioned("a", {"function": 1.0, "n": 0.0, "m": 0.0}),
+        lesioned("b", {"function": 1.0, "n": 0.8, "m": 0.0}),
+        lesioned("c", {"function": 0.0, "n": 0.0, "m": 0.0}),
+    ])  # fmt: skip
+    assert found["abolished"] == {"n": ["a"], "m": ["a", "b"]}
+    assert found["own_nuclei"] == {"a": ["n"], "b": [], "c": []} and found["shared_nuclei"] == ["m"]
