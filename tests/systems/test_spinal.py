@@ -265,7 +265,7 @@ def test_the_template_fits_any_body(cord, body, pose):
 
 def test_size_of_the_newborn_cord(cord):
     sim = cord()
-    assert 2000 < sim.network.neuron_count <= 3600
+    assert 2000 < sim.network.neuron_count <= 4000
     with_grasp = {p.instance for p in sim.network.populations if p.cell_name == "grasp"}
     assert with_grasp == {"palm_left", "palm_right"}
     assert not [p for p in sim.network.populations if p.cell_name == "spindle_primary" and "eye" in p.instance]
