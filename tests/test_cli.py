@@ -65,7 +65,7 @@ def test_every_command_has_help(capsys):
         assert f"encephagen {name}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [[], ["bogus"], ["run"], ["--bogus"], ["run", "no_such"], ["exam"], ["run", ""]])
+@pytest.mark.parametrize("words", [[], ["bogus"], ["run"], ["--bogus"], ["run", "no_such"], ["run", ""]])
 def test_a_wrong_command_line_is_one_line_and_exit_code_2(capsys, words):
     assert encephagen.main(words) == 2
     captured = capsys.readouterr()
