@@ -34,7 +34,7 @@ def folder(scenes, tmp_path):
     made = tmp_path / "exam"
     made.mkdir()
     shutil.copy(scenes / "eight.npz", made)
-    (made / "answer.yaml").write_text(ITEM % "25 Hz")
+    (made / "answer.yaml").write_text(ITEM % "30 Hz")
     return made
 
 
@@ -49,7 +49,7 @@ def test_an_item_holds_with_its_controls_and_is_resumed(folder):
     code, found = examined(folder)
     assert code == 0
     (item,) = found["items"]
-    assert (item["name"], item["unit"], item["band"], item["seeds"]) == ("answer", "Hz", [25.0, 500.0], 2)
+    assert (item["name"], item["unit"], item["band"], item["seeds"]) == ("answer", "Hz", [30.0, 500.0], 2)
     assert item["pass_fraction"] == 1.0 and item["source"] == "by hand"
     assert {c["condition"]: c["pass_fraction"] for c in found["controls"]} == {"sham": 0.0, "deafferented": 0.0}
     trials = folder.parent / "out" / "answer" / "trials.jsonl"
