@@ -72,3 +72,17 @@ def test_an_adults_soles_do_not_make_it_step():
     sim = held("brain.profile=adult")
     _, _, weights = sim.weights("brainstem:steps_when_held")
     assert not weights.any()
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="1.09 Hz in the mean of seeds 1001 to 1005, in the band in one of five")
+def test_a_step_takes_one_to_three_seconds():
+    """0.33..1 Hz (Siekerman 2015) with the whole newborn brain, in every seed."""
+    for seed in (1001, 1002, 1003):
+        scene, source = load_scene("exam/stepping", Scene, [SCENES])
+        sim = Simulation(scene, source, seed=seed)
+        probes = Probes(sim)
+        for _ in range(180):
+            sim.run("100 ms")
+            probes.look()
+        assert 0.333 <= probes.values()["steps"] <= 1.0, seed

@@ -346,6 +346,13 @@ class Circuit(Part):
         return self
 
     @model_validator(mode="after")
+    def _names_once(self):
+        for number, projection in enumerate(self.projections):
+            if projection.name and projection.name in [other.name for other in self.projections[:number]]:
+                raise misfit(f"the name {projection.name} is taken", "projections", number, "name")
+        return self
+
+    @model_validator(mode="after")
     def _known_gates(self):
         names = [p.name for p in self.projections if p.name]
         for number, reflex in enumerate(self.reflexes):

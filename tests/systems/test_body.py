@@ -10,7 +10,7 @@ import pytest
 from engine.errors import UserError
 from systems.spawn.body import BODY_FOLDER, body_names, gymnasium_file, load_body, read_body_file
 
-NEWBORN_POSES = ("supine", "prone", "held", "held_head", "upright")
+NEWBORN_POSES = ("supine", "prone", "held", "held_head", "upright", "upright_head")
 PATCHES = [
     *(f"{stem}_{side}" for stem in ("cheek", "palm", "sole_ball", "sole_lateral", "sole_heel", "paraspinal")
       for side in ("left", "right")),

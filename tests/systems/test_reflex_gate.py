@@ -161,3 +161,13 @@ def test_a_gate_without_gated_cells_is_one_line(tmp_path):
     )
     with pytest.raises(UserError, match="expected a named projection of this file"):
         load_circuit(str(path))
+
+
+def test_two_projections_of_one_name_are_one_line(tmp_path):
+    """A name selects one projection, for gains and gates."""
+    from systems.spawn.network import CIRCUITS, load_circuit
+
+    path = tmp_path / "twice.yaml"
+    path.write_text((CIRCUITS / "spinal_cpg.yaml").read_text().replace("name: drive_v2a", "name: drive_flexor"))
+    with pytest.raises(UserError, match="the name drive_flexor is taken"):
+        load_circuit(str(path))
