@@ -80,8 +80,8 @@ class BodyState(Resource):
     hold = column("u1", unit="flag", doc="Constraints by which the examiner holds the body; shape [constraints].")
     holder = column("f8", unit="m", doc="Where the examiner's holding hands are; shape [hands, 3].")
     holder_turn = column("f8", unit="1", doc="How those hands are turned, as quaternions; shape [hands, 4].")
-    carry = column("f8", unit="m, 1, flag", doc="Where they carry what they hold: place, quaternion, and 1: take "
-                   "hold of it where it is, 2: on the way, 0: at rest; shape [hands, 8].")  # fmt: skip
+    carry = column("f8", unit="m, 1, flag, m/s", doc="Where they carry what they hold: place, quaternion, 1: take "
+                   "hold of it where it is, 2: on the way, 0: there, how they move on; [hands, 11].")  # fmt: skip
     grip = column("f8", unit="SI", doc="Forces at points of parts: part (0: none), point on it [m], target [m] "
                   "or force [N], spring [N/m] (0: a plain force), damping [N s/m], most [N]; "
                   "shape [grips, 10].")  # fmt: skip

@@ -97,18 +97,22 @@ class Physics:
             m.mj_applyFT(model, data, force, np.zeros(3), at, int(part), data.qfrc_applied)
 
     def carry(self, hold: np.ndarray, holder: np.ndarray, holder_turn: np.ndarray, carry: np.ndarray) -> None:
-        """Hands that take hold begin where the part is, then go to where they carry it, no faster than a person's."""
+        """Hands that take hold begin where the part is, go where they carry it, gently, and move on."""
         m, model = self._mujoco, self.model
         dt = float(model.opt.timestep)
         if (carry[:, 7] == 1.0).any():
             self._refresh()
-        for hand in np.flatnonzero(carry[:, 7]):
+        for hand in np.flatnonzero(carry[:, 7:].any(axis=1)):
             goal = carry[hand]
             if goal[7] == 1.0:
                 held = next(k for k in range(model.neq) if model.body_mocapid[model.eq_obj1id[k]] == hand)
                 holder[hand], frame = self._place(int(model.eq_obj2id[held]), np.zeros(3), UNTURNED)
                 m.mju_mat2Quat(holder_turn[hand], frame)
                 goal[7] = 2.0
+            goal[:3] += goal[8:] * dt
+            holder[hand] += goal[8:] * dt
+            if goal[7] == 0.0:
+                continue
             way, turn = goal[:3] - holder[hand], np.zeros(3)
             m.mju_subQuat(turn, goal[3:7], holder_turn[hand])
             left = max(float(np.linalg.norm(way)) / CARRY_M_S, float(np.linalg.norm(turn)) / CARRY_RAD_S) / dt
@@ -131,7 +135,7 @@ def hand_over(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors,
     to_joints[:] = joint_torque
     to_parts[:] = wrench
     to_hold[:] = hold
-    if carry[:, 7].any():
+    if carry[:, 7:].any():
         physics.carry(hold, holder, holder_turn, carry)
     to_holder[:] = holder
     to_turn[:] = holder_turn

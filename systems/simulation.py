@@ -234,9 +234,14 @@ class Simulation:
         """Tilt the ground about an axis of the world."""
         self._act("tilt", "", last, quantity(angle, "angle"), direction=tuple(axis))
 
-    def hold(self, pose: str = "upright", lift: str = "0 mm", last: str | None = "5 s") -> None:
-        """Take the body and hold it as one of its held poses does."""
-        self._act("hold", pose, last, quantity(lift, "length") / 1000.0)
+    def hold(self, pose: str = "upright", lift: str = "0 mm", last: str | None = "5 s", speed: str = "0 m/s",
+             direction=(1.0, 0.0, 0.0)) -> None:  # fmt: skip
+        """Take the body, hold it as one of its held poses does, and move on with it."""
+        length = math.hypot(*direction)
+        if not length:
+            raise UserError(f"hold {pose}: direction: expected three numbers that are not all 0")
+        drift = tuple(quantity(speed, "speed") * x / length for x in direction)
+        self._act("hold", pose, last, quantity(lift, "length") / 1000.0, drift=drift)
 
     def turn(self, joint: str, torque: str, last: str | None = "1 s") -> None:
         """Turn a joint by a torque; the sign is the direction."""

@@ -26,6 +26,7 @@ SKIN_M = 0.05  # a touch at a point is felt by a patch at most this far away
 PRESSING = ("touch", "pinch", "prick", "stroke")
 LASTING = (*PRESSING, "tap", "push", "grab", "tilt", "hold", "turn", "stimulate", "inhibit", "silence", "restore")
 SEIZE, ON_THE_WAY = 1.0, 2.0
+STILL = (0.0, 0.0, 0.0)
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Action:
     direction: tuple[float, float, float] = (1.0, 0.0, 0.0)
     point: tuple[float, float, float] | None = None  # on a part, in its own frame [m]
     path: tuple[tuple, ...] = ()  # (tick, patch) of a stroke, (tick, x, y, z [m]) of a grab
+    drift: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of hands that hold [m/s]
     number: int = 0  # in the order they were added
 
     @property
@@ -117,7 +119,7 @@ class Timeline:
 
 def _action_from(saved: dict) -> Action:
     """An action from JSON, which has no tuples."""
-    tuples = {key: tuple(saved[key]) for key in ("direction", "point") if saved[key] is not None}
+    tuples = {key: tuple(saved[key]) for key in ("direction", "point", "drift") if saved[key] is not None}
     return Action(**(saved | tuples | {"path": tuple(tuple(step) for step in saved["path"])}))
 
 
@@ -328,14 +330,14 @@ def _carry(begun, ended, active, targets: Targets, hold, holder, carry) -> None:
             carry[:, 2] -= a.value
         elif a.verb == "hold":
             for _, hand, place in targets.hands(a.of):
-                carry[hand] = (*place[:2], place[2] + a.value, *place[3:], SEIZE)
+                carry[hand] = (*place[:2], place[2] + a.value, *place[3:], SEIZE, *a.drift)
     holding = [a for a in active if a.verb == "hold"]
     kept = {hand for a in holding for _, hand, _ in targets.hands(a.of)}
     for a in ended:  # a hand that lets go returns to where the scene had it
         if a.verb == "hold":
             for _, hand, _ in targets.hands(a.of):
                 if hand not in kept:
-                    carry[hand] = (*targets.holding[hand], ON_THE_WAY)
+                    carry[hand] = (*targets.holding[hand], ON_THE_WAY, *STILL)
     hold[:] = targets.held
     for a in holding:
         for constraint, _, _ in targets.hands(a.of):
@@ -396,7 +398,7 @@ def _action(event, targets: Targets, tick_ms: float) -> Action:
     if verb == "tilt":
         return Action(start, end, "tilt", "", e.angle, tuple(e.axis))
     if verb == "hold":
-        return Action(start, end, "hold", e.pose, e.lift / 1000.0)
+        return Action(start, end, "hold", e.pose, e.lift / 1000.0, drift=e.drift_m_s)
     if verb == "turn":
         return Action(start, end, "turn", e.joint, e.torque)
     if verb in ("stimulate", "inhibit"):

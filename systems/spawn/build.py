@@ -236,7 +236,7 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
     world.set_array(BodyState.hold, np.array(data.eq_active, np.uint8))
     world.set_array(BodyState.holder, np.array(data.mocap_pos, float).reshape(-1, 3))
     world.set_array(BodyState.holder_turn, np.array(data.mocap_quat, float).reshape(-1, 4))
-    world.set_array(BodyState.carry, np.zeros((model.nmocap, 8)))
+    world.set_array(BodyState.carry, np.zeros((model.nmocap, 11)))
     world.set_array(BodyState.grip, np.zeros((GRIPS, 10)))
     world.set_array(BodyState.gravity, np.array(model.opt.gravity, float))
     targets.settle_in(world)

@@ -29,6 +29,7 @@ from engine.units import (
     Fraction,
     Length,
     Potential,
+    Speed,
     Time,
     Torque,
     bounded,
@@ -397,6 +398,21 @@ class Hold(Part):
     """A pose of the body that is held, e.g. upright."""
     lift: bounded(Length, ge="-2 m", le="2 m") = 0.0
     """Higher than the pose has it."""
+    speed: bounded(Speed, ge="0 m/s", le="2 m/s") = 0.0
+    """How fast the hands move on over the floor: to the body a belt below it that goes the other way."""
+    direction: Vector = [1.0, 0.0, 0.0]
+    """Where they move: x forward, y left, z up; any length but zero."""
+
+    @model_validator(mode="after")
+    def _some_direction(self):
+        _some_length(self.direction, "direction")
+        return self
+
+    @property
+    def drift_m_s(self) -> tuple[float, float, float]:
+        """Speed along world x, y, z."""
+        length = math.hypot(*self.direction)
+        return tuple(self.speed * step / length for step in self.direction)
 
 
 class Turn(Part):

@@ -109,6 +109,16 @@ def test_hands_carry_the_body_upright_gently_and_lay_it_down_by_letting_go(lying
     assert sim.physics.data.body("chest").xpos[2] < 0.2
 
 
+def test_hands_that_move_on_carry_the_body_at_their_speed(lying):
+    sim = load(lying)
+    sim.hold("upright", last=None, speed="0.2 m/s", direction=(0, 2, 0))
+    sim.run("2 s")
+    before = sim.physics.data.body("chest").xpos.copy()
+    sim.run("1 s")
+    assert sim.physics.data.body("chest").xpos - before == pytest.approx([0.0, 0.2, 0.0], abs=3e-3)
+    assert sim.physics.data.body("chest").cvel[3:] == pytest.approx([0.0, 0.2, 0.0], abs=0.03)
+
+
 def test_what_is_held_can_be_dropped_and_is_caught(lying):
     sim = load(lying)
     with pytest.raises(UserError, match="is not held"):
