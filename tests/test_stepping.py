@@ -75,7 +75,6 @@ def test_an_adults_soles_do_not_make_it_step():
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="1.03 Hz in the mean of seeds 1001 to 1005, in the band in two of five")
 def test_a_step_takes_one_to_three_seconds():
     """0.33..1 Hz (Siekerman 2015) with the whole newborn brain, in every seed."""
     for seed in (1001, 1002, 1003):
