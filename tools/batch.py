@@ -44,8 +44,8 @@ WIDTH = 32  # lanes run together: their state stays in cache
 
 @kernel
 def run_lanes(
-    tick, ticks, substeps, live, constants, drive, threshold, a_decay, a_step, most, events, amount, start, post, delay,
-    ring_of, weight, unit, every, replay, v, left, e, i, w, state, ring, counts,
+    tick, ticks, substeps, live, constants, drive, threshold, a_decay, a_step, n_decay, n_jump, most, events, amount,
+    start, post, delay, ring_of, weight, unit, every, replay, v, left, e, i, w, n_i, state, ring, counts,
 ):  # fmt: skip
     """Advance all lanes by `ticks`. Neuron arrays are [neurons, lanes] laid flat, `weight` [synapses, lanes] in
     2^-16 mV, `ring` [receptors, slots, neurons, lanes]; spikes are added to `counts` [bins, units, lanes] of `every`
@@ -84,6 +84,10 @@ def run_lanes(
                     come = come + drawn * ints(amount[c])
                 ae, ai = floats(come), floats(load(flat, size + r, 16))
                 hold, limit = load(left, k, 16), load(threshold, k, 16)
+                if n_jump[c] > np.float32(0):
+                    slow = load(n_i, k, 16) * floats(n_decay[c]) + ae * floats(n_jump[c])
+                    store(n_i, k, 16, slow)
+                    towards = towards + slow
                 a = load(w, k, 16)
                 towards = towards - a
                 a = a * load(a_decay, k, 16)
@@ -177,8 +181,8 @@ class Lattice:
         place = np.full(network.neuron_count, -1)
         place[neurons] = np.arange(neurons.size)
         self.neurons, self.place, n = neurons, place, neurons.size
-        columns = {c: np.zeros(network.neuron_count, np.float32) for c in
-                   (Membrane.tonic, Membrane.threshold_intact, Adaptation.decay, Adaptation.step)}  # fmt: skip
+        wanted = (Membrane.tonic, Membrane.threshold_intact, Adaptation.decay, Adaptation.step, Nmda.decay, Nmda.jump)
+        columns = {c: np.zeros(network.neuron_count, np.float32) for c in wanted}
         rows = np.zeros((network.neuron_count, 25), np.float32)
         at = 0
         for table in world.tables_with([Membrane]):
@@ -190,12 +194,12 @@ class Lattice:
             run = table[TickConstants.run]
             rows[here] = np.repeat(table[TickConstants.rows], np.diff(run), axis=0)
             chosen = place[here] >= 0
-            slow = Nmda in table and table[Nmda.jump][chosen].any()
-            if chosen.any() and (slow or GabaSlow in table or LowThreshold in table):
-                raise UserError("a batch knows membranes, fast synapses and adaptation; some cells have more")
+            if chosen.any() and (GabaSlow in table or LowThreshold in table):
+                raise UserError("a batch knows membranes, fast synapses, NMDA and adaptation; some cells have more")
         self.constants = rows[neurons]
         self.tonic, self.threshold = columns[Membrane.tonic][neurons], columns[Membrane.threshold_intact][neurons]
         self.a_decay, self.a_step = columns[Adaptation.decay][neurons], columns[Adaptation.step][neurons]
+        self.n_decay, self.n_jump = columns[Nmda.decay][neurons], columns[Nmda.jump][neurons]
         self._noise(world, n)
         parts = []
         for name, receptor in network.receptor_of.items():
@@ -261,7 +265,7 @@ class Lanes:
         self.jitter = None  # [synapses, width], if weights vary
         self.most = lattice.most.copy()  # 0 for a neuron without background
         self.live, self.replay = n, np.zeros((0, 0), np.uint64)
-        self.v, self.left, self.e, self.i, self.w = (np.zeros((n, width), np.float32) for _ in range(5))
+        self.v, self.left, self.e, self.i, self.w, self.n_i = (np.zeros((n, width), np.float32) for _ in range(6))
         seeds = np.arange(width) if seeds is None else np.asarray(seeds)
         self.state = np.array([np.random.default_rng([int(s), 77]).integers(-(2**31), 2**31) for s in seeds], np.int32)
         for lane, s in enumerate(seeds):
@@ -292,10 +296,11 @@ class Lanes:
         counts = np.zeros((-(-(self.tick + ms) // every), self.units, self.width), np.uint16)
         run_lanes(
             self.tick, ms, it.substeps, self.live, it.constants, self.drive.ravel(), self.threshold.ravel(),
-            self.a_decay.ravel(), self.a_step.ravel(), self.most, it.events, it.amount, start, post, delay, ring_of,
+            self.a_decay.ravel(), self.a_step.ravel(), it.n_decay, it.n_jump, self.most, it.events,
+            it.amount, start, post, delay, ring_of,
             weight.ravel(), self.unit.astype(np.int64), every, self.replay[self.tick - self.replay_from :],
             self.v.ravel(), self.left.ravel(), self.e.ravel(),
-            self.i.ravel(), self.w.ravel(), self.state, self.ring, counts,
+            self.i.ravel(), self.w.ravel(), self.n_i.ravel(), self.state, self.ring, counts,
         )  # fmt: skip
         first, self.tick = self.tick, self.tick + ms
         return counts[first // every :]
