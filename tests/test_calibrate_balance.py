@@ -1,13 +1,14 @@
 """What the balance calibration may change and what it has stored; no search is run here."""
 
 import json
+import math
 
 import pytest
 import yaml
 
 from engine.errors import UserError
 from systems.spawn.network import load_circuit
-from tools.calibrate_balance import CALIBRATION, Balance
+from tools.calibrate_balance import CALIBRATION, Balance, inside, rise
 from tools.judge import Episode
 
 LARGEST_MV = 3.0  # a compound PSP: one model fibre stands for about ten, each 0.1..0.3 mV
@@ -65,3 +66,26 @@ def test_standing_is_worth_the_time_and_walking_also_the_way():
 def test_an_unknown_search_is_one_clear_line():
     with pytest.raises(UserError, match="got octopus"):
         Balance("octopus")
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "score"),
+    [
+        (5.0, (0.0, 10.0), 1.0),  # the middle
+        (9.5, (0.0, 10.0), 0.5),  # half of what counts as well inside: 0.2 x 5 from the edge
+        (10.0, (0.0, 10.0), 0.0),
+        (12.5, (0.0, 10.0), -0.5),  # half of half the width beyond
+        (99.0, (0.0, 10.0), -1.0),
+        (4.0, (2.0, math.inf), 1.0),
+        (1.0, (2.0, math.inf), -0.5),
+        (math.nan, (0.0, 1.0), -1.0),
+    ],
+)
+def test_an_expectation_is_worth_how_far_inside_its_band_the_value_lies(value, bounds, score):
+    assert inside(value, bounds) == pytest.approx(score)
+
+
+def test_a_rise_is_clear_from_fifteen_percent_of_the_mean_on():
+    assert rise(1.0, 1.2) == 1.0 and rise(1.2, 1.0) == -1.0
+    assert rise(1.0, 1.0) == 0.0 and rise(math.nan, 1.0) == -1.0
+    assert rise(0.95, 1.05) == pytest.approx(0.1 / 0.15)
