@@ -421,6 +421,10 @@ class Probes:
                 highest[window] = max(value, highest.get(window, -math.inf))
         return float(np.mean(list(highest.values()))) if highest else math.nan
 
+    def of(self, probe) -> tuple[str, np.ndarray]:
+        """What it looks at: "population" and neurons, "angle" and columns of qpos, "part" or "muscle" and rows."""
+        return self._of[probe.name]
+
     def reached(self, probe) -> bool:
         """Whether the probe's last window has passed."""
         return self.sim.tick >= self._pieces[probe.name][-1][2]

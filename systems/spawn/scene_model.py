@@ -789,6 +789,12 @@ class Exam(Part):
 
     long: bool = False
     """Only with --long."""
+    spontaneous: bool = False
+    """Nothing is done to the body, so there is no sham, and what it shows is no reflex."""
+    pictures: list[non_negative(Time)] | None = Field(None, min_length=1, max_length=6)
+    """Times of the pictures in the contact sheet; if left out, onset, peak and end of the first item's movement."""
+    close_up: Name | None = None
+    """Part of the body that fills the picture with what hangs on it; if left out, what the first item's joints move."""
 
 
 class Record(Part):

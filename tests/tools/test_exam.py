@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import encephagen
-from tools import exam
+from tools import exam, exam_lesions
 
 ITEM = """\
 title: A driven region answers
@@ -71,27 +71,60 @@ def test_long_scenes_wait_to_be_asked(folder):
     assert [i["scene"] for i in examined(folder, "--long", out="long")[1]["items"]] == ["answer", "slow"]
 
 
-@pytest.mark.parametrize(("more", "text"), [(["--only", "nothing"], "expected one of answer")])
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (["--only", "nothing"], "expected one of answer"),
+        (["--nuclei", "cortex"], "goes with --lesions"),
+        (["--lesions", "--nuclei", "nothing"], "expected a name or a glob of cortex"),
+    ],
+)
 def test_mistakes_are_one_line(folder, capsys, more, text):
     assert examined(folder, *more)[0] == 2
     assert text in capsys.readouterr().err
 
 
-def lesioned(name: str, shares: dict[str, float]):
+def lesioned(name: str, shares: dict[str, float], spontaneous: bool = False):
     """A scene whose value is 1 in so many of ten seeds of each condition, else 0."""
     seeds = list(range(10))
     trials = {(c, s): {"outcomes": {"x": float(s < 10 * share)}} for c, share in shares.items() for s in seeds}
     claim = SimpleNamespace(probe="x", passes=lambda value: value > 0.5)
-    return SimpleNamespace(name=name, seeds=seeds, trials=trials, conditions=dict.fromkeys(shares),
-                           scene=SimpleNamespace(expect=[claim]))  # fmt: skip
+    scene = SimpleNamespace(expect=[claim], exam=SimpleNamespace(spontaneous=spontaneous))
+    return SimpleNamespace(name=name, seeds=seeds, trials=trials, conditions=dict.fromkeys(shares), scene=scene)
 
 
 def test_lesions_tell_own_nuclei_from_shared_ones():
-    """Worked by hand: n cuts a alone, m cuts all; c is never there, so nothing abolishes it."""
-    found = exam.lesions([
-        lesioned("a", {"function": 1.0, "n": 0.0, "m": 0.0}),
-        lesioned("b", {"function": 1.0, "n": 0.8, "m": 0.0}),
-        lesioned("c", {"function": 0.0, "n": 0.0, "m": 0.0}),
-    ])  # fmt: skip
-    assert found["abolished"] == {"n": ["a"], "m": ["a", "b"]}
+    """Worked by hand: n cuts a alone, m cuts both reflexes and what goes on by itself; c is never there."""
+    rows = ("function", "deafferented", "n", "m", "motor_pools", "cortex")
+    found = exam_lesions.judged([
+        lesioned("a", dict(zip(rows, (1.0, 0.0, 0.0, 0.0, 0.0, 1.0), strict=True))),
+        lesioned("b", dict(zip(rows, (1.0, 0.1, 0.8, 0.0, 0.0, 0.7), strict=True))),
+        lesioned("c", dict(zip(rows, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0), strict=True))),
+        lesioned("by_itself", dict(zip(rows, (1.0, 1.0, 1.0, 0.0, 0.0, 1.0), strict=True)), spontaneous=True),
+    ], "function", exam.pass_fraction)  # fmt: skip
+    assert found["abolished"]["n"] == ["a"] and found["abolished"]["m"] == ["a", "b", "by_itself"]
     assert found["own_nuclei"] == {"a": ["n"], "b": [], "c": []} and found["shared_nuclei"] == ["m"]
+    assert found["spared"]["m"] == {"a": 1 / 3, "b": 1 / 3, "by_itself": 1 / 3}
+    lacking = {v["name"].split(" ")[0]: v["lacking"] for v in found["verdicts"]}
+    assert lacking["a"] == ["b", "c"] and lacking["deafferented:"] == ["b", "c"]
+    assert lacking["motor_pools"] == ["c"] and lacking["cortex"] == ["b"]
+    assert not any(v["pass"] for v in found["verdicts"])
+
+
+def test_a_lesion_matrix_is_cut_short_where_the_items_are_measured(folder):
+    """One of the groups of the file."""
+    code, found = examined(folder, "--lesions", "--nuclei", "cor*", out="lesions")
+    assert code == 1  # eight regions are no reflex that a cortex leaves alone
+    assert found["lesions"]["matrix"] == {"function": {"answer": {"answer": 1.0}},
+                                          "deafferented": {"answer": {"answer": 0.0}},
+                                          "cortex": {"answer": {"answer": 0.0}}}  # fmt: skip
+
+
+def test_a_scene_without_controls_is_warned_of(folder, capsys):
+    text = ITEM % "10 Hz"
+    (folder / "answer.yaml").write_text(text[: text.index("    sham")])
+    code, found = examined(folder)
+    assert code == 0 and [line.split(" condition")[0] for line in found["warnings"]] == [
+        "answer: has no deafferented", "answer: has no sham"]  # fmt: skip
+    (folder / "answer.yaml").write_text(text[: text.index("    sham")] + "exam: {spontaneous: true}\n")
+    assert examined(folder, out="spontaneous")[1]["warnings"] == []
