@@ -13,13 +13,14 @@ import numpy as np
 
 from engine.errors import UserError
 from engine.units import DIMENSIONS
-from tools import common, exam_lesions, experiment, statistics
+from tools import common, exam_figures, exam_lesions, exam_report, exam_sheet, experiment, statistics
 from tools.exam_lesions import ENOUGH, SAME
 from tools.verdicts import range_of, text_of, values_of
 
 SEEDS = 5
 LESION_SEEDS = 3
-CONTROLS = ("deafferented", "sham")  # lesions first: their world is that of the function
+SHAM = "sham"
+CONTROLS = (exam_lesions.CUT, SHAM)  # the lesion first: its world is that of the function
 INTACT = "function"
 
 
@@ -35,6 +36,7 @@ def arguments(parser) -> None:
     parser.add_argument("--workers", type=common.whole(1, 256), metavar="N", help="processes (else one per core)")
     parser.add_argument("--out", metavar="DIR", help="folder for the results (else out/exam or out/lesions)")
     parser.add_argument("--resume", action="store_true", help="go on with the folder: skip the trials it holds")
+    parser.add_argument("--no-pictures", action="store_true", help="no time courses, no contact sheet")
     parser.add_argument("--json", metavar="F", help="write items and controls as JSON")
     common.add_quiet(parser)
 
@@ -59,15 +61,19 @@ def run(args) -> int:
     if interrupt.asked or not finished:
         common.say(f"encephagen: interrupted; the trials done are in {root}: go on with --resume")
         return common.INTERRUPTED
-    found = {"items": items(runs), "controls": controls(runs), "warnings": lacking,
-             "failed": [{"scene": one.name, **f} for one in runs for f in experiment.sorted_failures(one)]}  # fmt: skip
+    about = {"body": args.body, "seeds": runs[0].seeds, "versions": experiment.versions(), **experiment.about()}
+    failed = [{"scene": one.name, **f} for one in runs for f in experiment.sorted_failures(one)]
+    found = {"about": about, "items": items(runs), "controls": controls(runs), "warnings": lacking, "failed": failed}
     if args.lesions:
         found["lesions"] = exam_lesions.judged(runs, INTACT, pass_fraction)
     experiment.write(root / "results.json", json.dumps(found, indent=2, allow_nan=False) + "\n")
     if args.json:
         common.write_json(args.json, found)
+    figures = {} if args.no_pictures else pictures(runs, root, args.quiet)
+    exam_report.write(root / "report.html", found, runs, figures, args.body)
     if not args.quiet:
         show(found, common.console())
+        common.console().print(f"kept in {root}: report.html, results.json, a folder for each scene", soft_wrap=True)
     judged = [*found["items"], *found["controls"], *(found["lesions"]["verdicts"] if args.lesions else [])]
     return 0 if all(one["pass"] for one in judged) and not found["failed"] else 1
 
@@ -104,7 +110,7 @@ def opened(args) -> list[experiment.Run]:
             conditions |= exam_lesions.conditions(*conditions[INTACT], args.nuclei)
         begin = scene.experiment.first_seed
         runs.append(experiment.Run(file.stem, scene, source, list(range(begin, begin + args.seeds)), conditions,
-                                   until=end_of(scene)))  # fmt: skip
+                                   until=end_of(scene), traced=() if args.no_pictures else (INTACT, SHAM)))  # fmt: skip
     if not runs:
         raise UserError(f"{args.body}: no scene in {folder} examines it; those there are for {', '.join(sorted(seen))}")
     exam_lesions.check(args.nuclei, runs)
@@ -128,6 +134,16 @@ def uncontrolled(runs: list[experiment.Run]) -> list[str]:
 # what came of it --------------------------------------------------------------------------------------------------
 
 
+def pictures(runs: list[experiment.Run], root: Path, quiet: bool) -> dict[str, dict[str, Path]]:
+    """Time courses of every item, scene -> item -> file, and the contact sheet where something can draw it."""
+    figures = {one.name: exam_figures.draw(one, INTACT, SHAM) for one in runs}
+    try:
+        exam_sheet.draw(runs, INTACT, root / "sheet.png")
+    except UserError as error:
+        common.say(f"encephagen: no contact sheet: {error}", quiet)
+    return figures
+
+
 def pass_fraction(one: experiment.Run, claim, condition: str) -> float:
     """Share of the seeds whose value lies in the item's band; a trial without a value does not."""
     values = values_of(one.trials, claim.probe, condition, one.seeds)
@@ -147,19 +163,24 @@ def items(runs: list[experiment.Run]) -> list[dict]:
                 "interval": [finite(x) for x in statistics.interval(known, f"exam/{one.name}/{claim.probe}")],
                 "unit": DIMENSIONS[dimension].base if dimension is not None else "",
                 "band": [finite(x) for x in claim.bounds], "pass_fraction": share, "seeds": len(one.seeds),
-                "pass": share >= ENOUGH - 1e-9, "source": claim.source,
+                "pass": share >= ENOUGH - 1e-9, "source": claim.source, "values": [finite(x) for x in values],
             })  # fmt: skip
     return found
 
 
 def controls(runs: list[experiment.Run]) -> list[dict]:
     """The first item of each scene, the response, in the conditions in which there must be none."""
-    return [
-        {"scene": one.name, "condition": c, "item": one.scene.expect[0].probe, "pass_fraction": share,
-         "seeds": len(one.seeds), "pass": share <= SAME + 1e-9}
-        for one in runs for c in CONTROLS if c in one.conditions
-        for share in [pass_fraction(one, one.scene.expect[0], c)]
-    ]  # fmt: skip
+    found = []
+    for one, condition in ((one, c) for one in runs for c in CONTROLS if c in one.conditions):
+        claim = one.scene.expect[0]
+        values = values_of(one.trials, claim.probe, condition, one.seeds)
+        known, share = values[~np.isnan(values)], pass_fraction(one, claim, condition)
+        found.append({
+            "scene": one.name, "condition": condition, "item": claim.probe,
+            "value": finite(known.mean() if known.size else math.nan), "values": [finite(x) for x in values],
+            "pass_fraction": share, "seeds": len(one.seeds), "pass": share <= SAME + 1e-9,
+        })  # fmt: skip
+    return found
 
 
 def finite(value: float) -> float | None:

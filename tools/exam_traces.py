@@ -12,20 +12,20 @@ MOST = 40  # signals kept of a probe that looks at many
 
 
 def traces_of(sim, probes) -> dict[str, np.ndarray]:
-    """`tick` [samples] and `qpos` [samples, coordinates] of the run so far; of each probe `of/NAME` [samples or bins,
-    signals] and `names/NAME` [signals]: joints [rad], heights [m], activations, or one rate [Hz] in bins of 10 ms."""
+    """`tick` [samples], `qpos` [samples, coordinates] and `activation` [samples, `muscles`] of the run; of each probe
+    `of/NAME` [samples or bins, signals] and `names/NAME` [signals]: joints [rad], heights [m], activations, or the rate
+    [Hz] in bins of 10 ms of its populations, and of those it compares them with."""
     found: dict[str, np.ndarray] = {}
     if sim.physics is not None:
         found["tick"], found["qpos"] = sim.sampler.traced("qpos")
+        if muscles := getattr(sim.physics, "muscle_names", None):
+            found["muscles"], found["activation"] = np.array(muscles), sim.sampler.traced("activation")[1]
     for probe in sim.scene.probes:
         kind, rows = probes.of(probe)
         if kind == "population":
-            ids, ticks = sim.spike_history()
-            wanted = np.zeros(sim.network.neuron_count, bool)
-            wanted[rows] = True
-            count = np.bincount(ticks[wanted[ids]] // BIN_MS, minlength=sim.tick // BIN_MS)[: sim.tick // BIN_MS]
-            found[f"of/{probe.name}"] = (count * 1000.0 / BIN_MS / rows.size).astype(np.float32)[:, None]
-            found[f"names/{probe.name}"] = np.array([probe.of])
+            globs = [probe.of] if probe.with_ is None else [probe.of, probe.with_]
+            rates = [rate_of(sim, sim.timeline.targets.neurons(glob)) for glob in globs]
+            found[f"of/{probe.name}"], found[f"names/{probe.name}"] = np.stack(rates, axis=1), np.array(globs)
             continue
         trace = {"angle": "qpos", "part": "height", "muscle": "activation"}[kind]
         found[f"of/{probe.name}"] = sim.sampler.traced(trace)[1][:, rows[:MOST]]
@@ -36,6 +36,16 @@ def traces_of(sim, probes) -> dict[str, np.ndarray]:
             rows = np.arange(rows.size)
         found[f"names/{probe.name}"] = names[rows][:MOST]
     return found
+
+
+def rate_of(sim, neurons: np.ndarray) -> np.ndarray:
+    """Mean rate [bins] Hz of some neurons, in whole bins from the start."""
+    ids, ticks = sim.spike_history()
+    wanted = np.zeros(sim.network.neuron_count, bool)
+    wanted[neurons] = True
+    bins = sim.tick // BIN_MS
+    count = np.bincount(ticks[wanted[ids]] // BIN_MS, minlength=bins)[:bins]
+    return (count * 1000.0 / BIN_MS / neurons.size).astype(np.float32)
 
 
 def keep(folder: Path, condition: str, traces: dict[str, np.ndarray]) -> None:

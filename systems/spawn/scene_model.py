@@ -784,6 +784,17 @@ class Experiment(Part):
     """What must hold; one that does not makes the exit code 1."""
 
 
+class View(Part):
+    """Where the camera starts."""
+
+    distance: positive(Length) | None = None
+    """From the body."""
+    azimuth: Angle | None = None
+    """Around the body."""
+    elevation: bounded(Angle, ge="-90 deg", le="90 deg") | None = None
+    """Above the horizon."""
+
+
 class Exam(Part):
     """How `encephagen exam` takes this scene."""
 
@@ -794,7 +805,9 @@ class Exam(Part):
     pictures: list[non_negative(Time)] | None = Field(None, min_length=1, max_length=6)
     """Times of the pictures in the contact sheet; if left out, onset, peak and end of the first item's movement."""
     close_up: Name | None = None
-    """Part of the body that fills the picture with what hangs on it; if left out, what the first item's joints move."""
+    """Part of the body that fills the pictures, with what hangs on it; else what the first item's joints move."""
+    view: View | None = None
+    """Camera of the pictures; the scene's own if left out."""
 
 
 class Record(Part):
@@ -806,17 +819,6 @@ class Record(Part):
     """Interval between samples of everything else."""
     voltage_of: list[Selector] = []
     """Populations whose membrane potentials are kept, as globs."""
-
-
-class View(Part):
-    """Where the camera starts."""
-
-    distance: positive(Length) | None = None
-    """From the body."""
-    azimuth: Angle | None = None
-    """Around the body."""
-    elevation: bounded(Angle, ge="-90 deg", le="90 deg") | None = None
-    """Above the horizon."""
 
 
 class Scene(Part):

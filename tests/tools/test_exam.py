@@ -1,13 +1,15 @@
 """`encephagen exam` on eight cortical regions: items, negative controls, exit codes, resuming."""
 
+import base64
 import json
 import shutil
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pytest
 
 import encephagen
-from tools import exam, exam_lesions
+from tools import exam, exam_lesions, exam_traces
 
 ITEM = """\
 title: A driven region answers
@@ -56,6 +58,70 @@ def test_an_item_holds_with_its_controls_and_is_resumed(folder):
     before = trials.read_bytes()
     assert examined(folder)[0] == 2  # not empty
     assert examined(folder, "--resume") == (0, found) and trials.read_bytes() == before
+
+
+class Page(HTMLParser):
+    """Texts of the cells of each table by its rows, pictures, and whether every tag is closed."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.rows, self.pictures, self.links, self.ids = [], [], [], [], set()
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.ids.add(given.get("id"))
+        if tag == "a":
+            self.links.append(given["href"])
+        if tag == "img":
+            self.pictures.append(given)
+        elif tag not in ("meta", "br"):
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th") and self.rows:
+            self.rows[-1].append(given | {"text": ""})
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if {"td", "th"} & set(self.open) and self.rows:
+            self.rows[-1][-1]["text"] += data.strip()
+
+
+def test_the_report_is_one_page_that_holds_all(folder):
+    (folder / "never.yaml").write_text(ITEM % "499 Hz" + 'description: "<b> & more"\n')
+    _, found = examined(folder, "--lesions", "--nuclei", "cortex")
+    root = folder.parent / "out"
+    text = (root / "report.html").read_text()
+    page = Page(text)
+    assert page.open == [] and "http" not in text.replace("https://www.w3.org", "")
+    rows = {tuple(cell["text"] for cell in row[:2]): row for row in page.rows if len(row) == 8}
+    held = rows["answer", "answer"]
+    assert "30 Hz to 500 Hz" in held[3]["text"] and held[5]["text"] == "holds" and held[6]["text"] == "by hand"
+    values = next(i["values"] for i in found["items"] if i["scene"] == "answer")
+    assert held[7]["text"] == ", ".join(f"{value:.3g} Hz" for value in values)
+    assert rows["never", "answer"][5]["text"] == "FAILS"
+    assert all(link[1:] in page.ids for link in page.links if link.startswith("#"))
+    silent = next(row for row in page.rows if row and row[0]["text"] == "cortex")
+    assert [cell["text"] for cell in silent[1:]] == ["0", "0"]
+    assert silent[1]["class"] == "gone" and "class" not in silent[2], "what is not there cannot be abolished"
+    drawn = [base64.b64decode(p["src"].removeprefix("data:image/png;base64,")) for p in page.pictures]
+    assert len(drawn) == 2 and all(data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 5000 for data in drawn)
+    assert (root / "answer" / "answer.png").read_bytes() == drawn[0]
+    assert found["about"]["seeds"] == [1001, 1002] and "numpy" in found["about"]["versions"]
+
+
+def test_time_courses_are_those_of_the_probe(folder):
+    examined(folder)
+    whole, sham = (exam_traces.kept(folder.parent / "out" / "answer", c) for c in ("function", "sham"))
+    line = json.loads((folder.parent / "out" / "answer" / "trials.jsonl").read_text().splitlines()[0])
+    rate = whole["of/answer"][:, 0]
+    assert rate.shape == (12,) and list(whole["names/answer"]) == ["cortex.Calcarine_L.*"]
+    assert rate[6:11].mean() == pytest.approx(line["probes"]["answer"]) and rate[:5].mean() < 0.5 * rate[6:11].mean()
+    assert sham["of/answer"][6:11].mean() < 0.5 * rate[6:11].mean()
 
 
 def test_a_failing_item_is_listed(folder):
