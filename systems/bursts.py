@@ -9,6 +9,10 @@ SMOOTH = 5  # bins
 BAND_HZ = (0.1, 2.0)  # of slow movement
 WINDOW_S = 20.0  # of a spectrum: two cycles of the slowest
 NEAR = 0.25  # what counts as the same frequency
+STEP_MS = 50.0  # of the speeds that coherence is found in
+STRETCH = 40  # steps: 2 s, as long as the slowest movement that still tells phases apart
+COHERENT_HZ = (0.5, 2.0)
+SURROGATES = 199
 
 
 def burst_onsets(ticks: np.ndarray, start: int, stop: int) -> np.ndarray:
@@ -54,3 +58,46 @@ def spectral_peak(trace: np.ndarray, every_ms: float) -> float:
     best = hz[power.argmax(axis=0)]
     near = np.abs(hz[:, None] - best) <= np.maximum(NEAR * best, 1.01 * (hz[1] - hz[0]))
     return float(((power * near).sum(axis=0) / power.sum(axis=0)).mean())
+
+
+def coherence_rank(trace: np.ndarray, every_ms: float) -> float:
+    """Share of phase-shuffled surrogates that are less coherent, within bouts, than the columns are with one another.
+
+    `trace` [samples, columns] are joint angles, one or a few of each limb. Coherence is the mean squared phase coherence
+    of their speeds from 0.5 to 2 Hz over all pairs, from stretches of 2 s, the livelier half of them: the bouts. In a
+    surrogate each column keeps its spectrum and gets phases of its own, so what is left is chance: for limbs that have
+    no more in common than when they move, the share is uniform from 0 to 1, and above 0.95 for one in twenty. NaN below
+    10 s, or where fewer than two columns move.
+    """
+    from engine.random import Streams
+
+    width = max(1, round(STEP_MS / every_ms))
+    steps = len(trace) // width
+    speed = np.diff(np.asarray(trace, float)[: steps * width].reshape(steps, width, -1).mean(axis=1), axis=0)
+    speed = speed - speed.mean(axis=0)
+    speed = speed[:, speed.std(axis=0) > 1e-9]
+    if len(speed) < 5 * STRETCH - 1 or speed.shape[1] < 2:
+        return np.nan
+    speed /= speed.std(axis=0)
+    spectrum = np.fft.rfft(speed, axis=0)
+    rng, found = Streams(0).generator("coherence_rank"), []
+    for _ in range(SURROGATES):
+        turn = np.exp(2j * np.pi * rng.random(spectrum.shape))
+        found.append(_coherence(np.fft.irfft(np.abs(spectrum) * turn, len(speed), axis=0)))
+    return float(np.mean(np.array(found) < _coherence(speed)))
+
+
+def _coherence(speed: np.ndarray) -> float:
+    """Mean squared phase coherence [0..1] of all pairs of columns in the livelier half of overlapping stretches."""
+    starts = np.arange(0, len(speed) - STRETCH + 1, STRETCH // 2)
+    stretches = speed[starts[:, None] + np.arange(STRETCH)]
+    stretches = stretches - stretches.mean(axis=1, keepdims=True)
+    lively = (stretches**2).sum(axis=(1, 2))
+    chosen = stretches[lively >= np.median(lively)] * np.hanning(STRETCH)[:, None]
+    hz = np.fft.rfftfreq(STRETCH, STEP_MS / 1000.0)
+    wanted = (hz >= COHERENT_HZ[0] - 1e-9) & (hz <= COHERENT_HZ[1] + 1e-9)
+    z = np.fft.rfft(chosen, axis=1)[:, wanted]
+    z /= np.maximum(np.abs(z), 1e-30)  # else a few large stretches would do for many, as they do in common bouts
+    cross = np.einsum("sfa,sfb->fab", z, z.conj()) / len(z)
+    first, second = np.triu_indices(z.shape[2], 1)
+    return float((np.abs(cross[:, first, second]) ** 2).mean())

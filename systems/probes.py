@@ -18,14 +18,16 @@ from components.network import Gained, Gains, SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
 from systems import rhythm
-from systems.bursts import burst_onsets, spectral_peak
+from systems.bursts import burst_onsets, coherence_rank, spectral_peak
 from systems.spawn.network import fanout_of
 
 UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "",
         "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
-        "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": ""}  # fmt: skip
+        "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": "",
+        "coherence_rank": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
+           "coherence_rank": "angle",
            "muscle_activation": "muscle", "posture_height": "part",
            "upright_time": "part"}  # what the probe's `of` names, if no population  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
@@ -279,7 +281,7 @@ class Probes:
                         raise UserError("upright_time: expected a body that says when it has fallen (`fell`)")
                 if probe.with_ is not None:
                     key = "with"
-                    self._with[probe.name] = self._select("population", probe.with_)
+                    self._with[probe.name] = self._select(KIND_OF.get(probe.measure, "population"), probe.with_)
             except UserError as error:
                 raise self.sim.source.error(str(error), "probes", number, key) from None
 
@@ -460,6 +462,10 @@ class Probes:
                 return float(np.ptp(chosen, axis=0).max())
             if probe.measure == "joints_moved":
                 return float((np.ptp(chosen, axis=0) >= self._threshold[probe.name][1]).sum())
+            if probe.measure == "coherence_rank":
+                others = self._with.get(probe.name, np.zeros(0, int))
+                columns = np.unique(np.concatenate([rows, others]))
+                return coherence_rank(trace[:, columns], float(self.scene.record.every))
             if probe.measure == "spectral_peak":
                 return spectral_peak(chosen, float(self.scene.record.every))
             return float(chosen.mean()) * (1000.0 if kind == "part" else 1.0)

@@ -79,6 +79,7 @@ Measure = Literal[
     "burst_cv",
     "joints_moved",
     "spectral_peak",
+    "coherence_rank",
     "upright_time",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
@@ -99,6 +100,7 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "burst_cv": None,
     "joints_moved": None,
     "spectral_peak": None,
+    "coherence_rank": None,
     "upright_time": "time",
 }
 BRAIN_MEASURES = (
@@ -106,7 +108,7 @@ BRAIN_MEASURES = (
     "burst_rate", "burst_cv",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
-                 "upright_time")  # fmt: skip
+                 "coherence_rank", "upright_time")  # fmt: skip
 
 
 class _NumberOrText:
@@ -598,7 +600,8 @@ class Probe(Part):
     of: Selector
     """Of what: a glob over populations, or a joint, a muscle, a body part."""
     with_: Selector | None = Field(None, alias="with")
-    """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared."""
+    """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared. For
+    coherence_rank: further joints, of other limbs."""
     from_: non_negative(Time) = Field(0.0, alias="from")
     """Start of the window; a latency counts from here."""
     to: positive(Time) | None = None
@@ -615,7 +618,7 @@ class Probe(Part):
         if self.to is not None and self.to <= self.from_:
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
-            ("with", self.with_, "correlation", "phase_vector"),
+            ("with", self.with_, "correlation", "phase_vector", "coherence_rank"),
             ("bin", self.bin, "correlation", "peak_hz"),
             ("threshold", self.threshold, "latency", "joints_moved"),
         ):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from systems.bursts import burst_onsets, spectral_peak
+from systems.bursts import burst_onsets, coherence_rank, spectral_peak
 from systems.probes import Probes
 from systems.simulation import load
 
@@ -30,6 +30,43 @@ def test_a_cycle_has_one_peak_and_noise_has_none(hz):
     assert spectral_peak(np.column_stack([cycle, cycle]), 20.0) == pytest.approx(spectral_peak(cycle[:, None], 20.0))
     assert spectral_peak(walk[:, None], 20.0) < spectral_peak(cycle[:, None], 20.0)
     assert np.isnan(spectral_peak(cycle[:500, None], 20.0))
+
+
+def writhing(limbs: int, seconds: float, rng, shared: float = 0.0) -> np.ndarray:
+    """Angles [10 ms, limbs] of slow noise in common bouts; `shared` of its power is the same for all limbs."""
+    from scipy.ndimage import gaussian_filter1d
+
+    n = round(100 * seconds)
+    own = gaussian_filter1d(rng.standard_normal((n, limbs)), 10.0, axis=0)
+    common = gaussian_filter1d(rng.standard_normal((n, 1)), 10.0, axis=0)
+    bouts = 0.2 + np.clip(np.sin(2 * np.pi * np.arange(n) / 800.0), 0.0, 1.0)[:, None]
+    return bouts * (np.sqrt(1.0 - shared) * own + np.sqrt(shared) * common)
+
+
+def test_limbs_that_share_a_drive_are_more_coherent_than_their_shuffled_phases():
+    rng = np.random.default_rng(2)
+    together = [coherence_rank(writhing(4, 20.0, rng, shared=0.7), 10.0) for _ in range(10)]
+    assert sum(rank > 0.95 for rank in together) >= 9
+    late = writhing(4, 20.0, rng, shared=0.7)
+    late[:, 1] = np.roll(late[:, 1], 20)  # one limb follows the others by 0.2 s
+    assert coherence_rank(late, 10.0) > 0.95, "coherence does not ask for the same phase"
+
+
+def test_limbs_in_common_bouts_without_a_common_drive_are_not():
+    """Uniform ranks: mean 1/2 +- 0.29 / sqrt(40), one in twenty above 0.95 (at most 6 of 40 with p = 0.99)."""
+    rng = np.random.default_rng(3)
+    apart = np.array([coherence_rank(writhing(4, 20.0, rng), 10.0) for _ in range(40)])
+    assert apart.mean() == pytest.approx(0.5, abs=0.15)
+    assert (apart > 0.95).sum() <= 6
+
+
+def test_coherence_needs_two_limbs_that_move_for_a_while():
+    trace = writhing(4, 20.0, np.random.default_rng(4), shared=0.7)
+    assert np.isnan(coherence_rank(trace[:900], 10.0)) and np.isnan(coherence_rank(trace[:, :1], 10.0))
+    still = trace * [1.0, 0.0, 0.0, 0.0]
+    assert np.isnan(coherence_rank(still, 10.0))
+    assert coherence_rank(trace, 10.0) == coherence_rank(trace, 10.0)
+    assert coherence_rank(100.0 * trace[::2], 20.0) == pytest.approx(coherence_rank(trace, 10.0), abs=0.05)
 
 
 # ---- the brainstem ---------------------------------------------------------------------------------------------------
