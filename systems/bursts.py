@@ -63,11 +63,11 @@ def spectral_peak(trace: np.ndarray, every_ms: float) -> float:
 def coherence_rank(trace: np.ndarray, every_ms: float) -> float:
     """Share of phase-shuffled surrogates that are less coherent, within bouts, than the columns are with one another.
 
-    `trace` [samples, columns] are joint angles, one or a few of each limb. Coherence is the mean squared phase coherence
-    of their speeds from 0.5 to 2 Hz over all pairs, from stretches of 2 s, the livelier half of them: the bouts. In a
-    surrogate each column keeps its spectrum and gets phases of its own, so what is left is chance: for limbs that have
-    no more in common than when they move, the share is uniform from 0 to 1, and above 0.95 for one in twenty. NaN below
-    10 s, or where fewer than two columns move.
+    `trace` [samples, columns] are joint angles, one or a few of each limb. Coherence is the mean squared coherence of
+    the phases of their speeds from 0.5 to 2 Hz, over all pairs, from stretches of 2 s, the livelier half of them: the
+    bouts. In a surrogate each column keeps its spectrum and gets phases of its own, so what is left is chance: for
+    limbs that have no more in common than when they move, the share is uniform from 0 to 1, above 0.95 for one in
+    twenty. NaN below 10 s, or where fewer than two columns move.
     """
     from engine.random import Streams
 
