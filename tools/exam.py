@@ -178,7 +178,7 @@ def controls(runs: list[experiment.Run]) -> list[dict]:
         found.append({
             "scene": one.name, "condition": condition, "item": claim.probe,
             "value": finite(known.mean() if known.size else math.nan), "values": [finite(x) for x in values],
-            "pass_fraction": share, "seeds": len(one.seeds), "pass": share <= SAME + 1e-9,
+            "pass_fraction": share, "seeds": len(one.seeds), "pass": share <= SAME + 1e-9 and exam_lesions.whole_of(one, condition),
         })  # fmt: skip
     return found
 

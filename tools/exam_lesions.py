@@ -63,23 +63,31 @@ def check(only: list[str], runs: list) -> None:
 def judged(runs: list, intact: str, share_of) -> dict:
     """matrix {row: {scene: {item: pass fraction}}}, which rows abolish what, and the verdicts.
 
-    `share_of(run, claim, condition)` is the pass fraction of an item; rows are conditions, `intact` the first.
+    `share_of(run, claim, condition)` is the pass fraction of an item; rows are conditions, `intact` the first. A cell of
+    which a trial is missing, as it failed, is None: no verdict rests on it.
     """
     rows = list(dict.fromkeys(c for one in runs for c in one.conditions))
-    matrix = {row: {one.name: {claim.probe: share_of(one, claim, row) for claim in one.scene.expect}
+    matrix = {row: {one.name: {claim.probe: share_of(one, claim, row) if whole_of(one, row) else None
+                               for claim in one.scene.expect}
                     for one in runs if row in one.conditions} for row in rows}  # fmt: skip
     first = {one.name: one.scene.expect[0].probe for one in runs}
     reflexes = [one.name for one in runs if not one.scene.exam.spontaneous]
     whole, lesions = matrix[intact], rows[1:]
 
     def gone(row: str, scene: str, item: str) -> bool:
-        held = whole[scene][item] >= ENOUGH - 1e-9  # only what is there can be abolished
+        held = (whole[scene][item] or 0.0) >= ENOUGH - 1e-9  # only what is there can be abolished
         return scene in matrix[row] and held and matrix[row][scene][item] == 0.0
+
+    def same(row: str, scene: str, item: str, less: bool = False) -> bool:
+        """Whether an item is as it was, or, with `less`, not less often in its band than it was."""
+        before, now = whole[scene][item], matrix[row].get(scene, {}).get(item)
+        if before is None or now is None:
+            return False
+        return (before - now if less else abs(now - before)) <= SAME + 1e-9
 
     def spared(row: str, scene: str) -> float:
         """Share of the items of the other scenes that stay as they are."""
-        kept = [abs(share - whole[name][item]) <= SAME + 1e-9
-                for name, items in matrix[row].items() if name != scene for item, share in items.items()]  # fmt: skip
+        kept = [same(row, name, item) for name, items in matrix[row].items() if name != scene for item in items]
         return sum(kept) / len(kept) if kept else 1.0
 
     groups = {name: group for name, group in plan()["groups"].items() if name in lesions}
@@ -109,10 +117,14 @@ def judged(runs: list, intact: str, share_of) -> dict:
         if group["all"] == "abolished":
             each(f"{name} silent: abolished", lambda scene, row=name: gone(row, scene, first[scene]))
         else:
-            each(f"{name} silent: remains", lambda scene, row=name: scene in matrix[row] and
-                 matrix[row][scene][first[scene]] >= whole[scene][first[scene]] - SAME - 1e-9)  # fmt: skip
+            each(f"{name} silent: remains", lambda scene, row=name: same(row, scene, first[scene], less=True))
     return {"matrix": matrix, "reflexes": reflexes, "abolished": abolished, "spared": spare, "serves": serves,
             "own_nuclei": own, "shared_nuclei": shared, "verdicts": verdicts}  # fmt: skip
+
+
+def whole_of(one, condition: str) -> bool:
+    """Whether every trial of a condition is there."""
+    return all((condition, seed) in one.trials for seed in one.seeds)
 
 
 def show(found: dict, out) -> None:

@@ -91,7 +91,7 @@ def coloured(lesions: dict) -> list[dict]:
         cells = []
         for column in columns(lesions):
             share = scenes.get(column["scene"], {}).get(column["item"])
-            there = whole[column["scene"]][column["item"]] >= ENOUGH - 1e-9
+            there = (whole[column["scene"]][column["item"]] or 0.0) >= ENOUGH - 1e-9
             cells.append({"text": "" if share is None else f"{share:.2g}", "colour": colour(share),
                           "gone": share == 0.0 and there})  # fmt: skip
         rows.append({"name": worded(name), "cells": cells})

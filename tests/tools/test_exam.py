@@ -177,6 +177,17 @@ def test_lesions_tell_own_nuclei_from_shared_ones():
     assert not any(v["pass"] for v in found["verdicts"])
 
 
+def test_a_trial_that_failed_abolishes_nothing():
+    one = lesioned("a", {"function": 1.0, "deafferented": 0.0, "n": 0.0, "cortex": 1.0})
+    for condition in ("deafferented", "n", "cortex"):
+        del one.trials[condition, 3]
+    found = exam_lesions.judged([one], "function", exam.pass_fraction)
+    assert found["matrix"]["n"] == {"a": {"x": None}} and found["abolished"]["n"] == []
+    assert not any(v["pass"] for v in found["verdicts"])
+    (control,) = exam.controls([one])
+    assert control["pass_fraction"] == 0.0 and not control["pass"]
+
+
 def test_a_lesion_matrix_is_cut_short_where_the_items_are_measured(folder):
     """One of the groups of the file."""
     code, found = examined(folder, "--lesions", "--nuclei", "cor*", out="lesions")
