@@ -175,10 +175,11 @@ def controls(runs: list[experiment.Run]) -> list[dict]:
         claim = one.scene.expect[0]
         values = values_of(one.trials, claim.probe, condition, one.seeds)
         known, share = values[~np.isnan(values)], pass_fraction(one, claim, condition)
+        whole = exam_lesions.whole_of(one, condition)
         found.append({
             "scene": one.name, "condition": condition, "item": claim.probe,
             "value": finite(known.mean() if known.size else math.nan), "values": [finite(x) for x in values],
-            "pass_fraction": share, "seeds": len(one.seeds), "pass": share <= SAME + 1e-9 and exam_lesions.whole_of(one, condition),
+            "pass_fraction": share, "seeds": len(one.seeds), "pass": share <= SAME + 1e-9 and whole,
         })  # fmt: skip
     return found
 

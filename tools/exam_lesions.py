@@ -63,8 +63,8 @@ def check(only: list[str], runs: list) -> None:
 def judged(runs: list, intact: str, share_of) -> dict:
     """matrix {row: {scene: {item: pass fraction}}}, which rows abolish what, and the verdicts.
 
-    `share_of(run, claim, condition)` is the pass fraction of an item; rows are conditions, `intact` the first. A cell of
-    which a trial is missing, as it failed, is None: no verdict rests on it.
+    `share_of(run, claim, condition)` is the pass fraction of an item; rows are conditions, `intact` the first. A cell
+    of which a trial is missing, as it failed, is None: no verdict rests on it.
     """
     rows = list(dict.fromkeys(c for one in runs for c in one.conditions))
     matrix = {row: {one.name: {claim.probe: share_of(one, claim, row) if whole_of(one, row) else None
@@ -93,11 +93,10 @@ def judged(runs: list, intact: str, share_of) -> dict:
     groups = {name: group for name, group in plan()["groups"].items() if name in lesions}
     single = [row for row in lesions if row not in groups and row != CUT]
     abolished = {row: [scene for scene in matrix[row] if gone(row, scene, first[scene])] for row in lesions}
-    serves = {row: [scene for scene in reflexes if any(gone(row, scene, item) for item in whole[scene])]
-              for row in single}  # fmt: skip
-    spare = {row: {scene: spared(row, scene) for scene in abolished[row]} for row in lesions}
+    spare = {row: {scene: spared(row, scene) for scene in abolished[row]} for row in lesions if row != CUT}
     own = {scene: [row for row in single if scene in abolished[row] and spare[row][scene] >= ENOUGH - 1e-9]
            for scene in reflexes}  # fmt: skip
+    serves = {row: [scene for scene in abolished[row] if scene in reflexes] for row in single}
     shared = [row for row in single if len(serves[row]) >= 2]
     verdicts = []
 
@@ -110,8 +109,8 @@ def judged(runs: list, intact: str, share_of) -> dict:
 
     if single:
         each("a nucleus abolishes it and leaves 80 % of the other items as they are", lambda scene: own[scene])
-        verdict(f"at least {SHARED} nuclei serve two or more reflexes", f"{len(shared)} nuclei", [],
-                len(shared) >= SHARED)  # fmt: skip
+        found = f"{len(shared)}: {', '.join(shared)}" if shared else "none"
+        verdict(f"at least {SHARED} nuclei serve two or more reflexes", found, [], len(shared) >= SHARED)
     each(f"{CUT}: abolished", lambda scene: CUT in matrix and gone(CUT, scene, first[scene]))
     for name, group in groups.items():
         if group["all"] == "abolished":
@@ -131,7 +130,7 @@ def show(found: dict, out) -> None:
     """Print what is abolished, and the verdicts, on a rich console."""
     made = common.table("lesions", "silenced", "abolishes", "other items as they were")
     for row, scenes in found["abolished"].items():
-        kept = [f"{100 * found['spared'][row][scene]:.0f} %" for scene in scenes]
+        kept = [f"{100 * share:.0f} %" for share in found["spared"].get(row, {}).values()]
         made.add_row(row, ", ".join(scenes), ", ".join(kept))
     out.print(made)
     for scene, own in found["own_nuclei"].items():
