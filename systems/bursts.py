@@ -60,14 +60,16 @@ def spectral_peak(trace: np.ndarray, every_ms: float) -> float:
     return float(((power * near).sum(axis=0) / power.sum(axis=0)).mean())
 
 
-def coherence_rank(trace: np.ndarray, every_ms: float) -> float:
-    """Share of phase-shuffled surrogates that are less coherent, within bouts, than the columns are with one another.
+def limb_rank(trace: np.ndarray, limbs: np.ndarray, every_ms: float, what: str) -> float:
+    """Share of phase-shuffled surrogates in which limbs have less to do with one another than in the trace.
 
-    `trace` [samples, columns] are joint angles, one or a few of each limb. Coherence is the mean squared coherence of
-    the phases of their speeds from 0.5 to 2 Hz, over all pairs, from stretches of 2 s, the livelier half of them: the
-    bouts. In a surrogate each column keeps its spectrum and gets phases of its own, so what is left is chance: for
-    limbs that have no more in common than when they move, the share is uniform from 0 to 1, above 0.95 for one in
-    twenty. NaN below 10 s, or where fewer than two columns move.
+    `trace` [samples, columns] are joint angles, `limbs` [columns] says which limb a joint is of. What limbs have to do
+    with one another is, with `what` "bouts", the mean correlation of their speeds smoothed over a second: whether they
+    wax and wane together; with "phases", the mean squared coherence of the phases of their joints' speeds from 0.5 to
+    2 Hz, from stretches of 2 s, the livelier half of them: whether they move in step within bouts, however large their
+    movements are. In a surrogate every joint keeps its spectrum, and every limb gets phases of its own, so what is left
+    is chance: for limbs that have nothing in common the share is uniform from 0 to 1, above 0.95 for one in twenty. NaN
+    below 10 s, or where fewer than two limbs move.
     """
     from engine.random import Streams
 
@@ -75,22 +77,30 @@ def coherence_rank(trace: np.ndarray, every_ms: float) -> float:
     steps = len(trace) // width
     speed = np.diff(np.asarray(trace, float)[: steps * width].reshape(steps, width, -1).mean(axis=1), axis=0)
     speed = speed - speed.mean(axis=0)
-    speed = speed[:, speed.std(axis=0) > 1e-9]
-    if len(speed) < 5 * STRETCH - 1 or speed.shape[1] < 2:
+    moves = speed.std(axis=0) > 1e-9
+    speed, names = speed[:, moves], np.unique(np.asarray(limbs)[moves], return_inverse=True)[1]
+    if len(speed) < 5 * STRETCH - 1 or np.unique(names).size < 2:
         return np.nan
-    speed /= speed.std(axis=0)
+    measure = {"bouts": _together, "phases": _in_step}[what]
     spectrum = np.fft.rfft(speed, axis=0)
-    rng, found = Streams(0).generator("coherence_rank"), []
+    rng, found = Streams(0).generator("limb_rank"), []
     for _ in range(SURROGATES):
-        turn = np.exp(2j * np.pi * rng.random(spectrum.shape))
-        found.append(_coherence(np.fft.irfft(np.abs(spectrum) * turn, len(speed), axis=0)))
-    return float(np.mean(np.array(found) < _coherence(speed)))
+        turn = np.exp(2j * np.pi * rng.random((len(spectrum), names.max() + 1)))[:, names]
+        found.append(measure(np.fft.irfft(spectrum * turn, len(speed), axis=0), names))
+    return float(np.mean(np.array(found) < measure(speed, names)))
 
 
-def _coherence(speed: np.ndarray) -> float:
-    """Mean squared phase coherence [0..1] of all pairs of columns in the livelier half of overlapping stretches."""
+def _together(speed: np.ndarray, names: np.ndarray) -> float:
+    """Mean correlation [-1..1] over pairs of limbs of how fast they move, over a second."""
+    size = [np.sqrt((speed[:, names == limb] ** 2).sum(axis=1)) for limb in range(names.max() + 1)]
+    smooth = [np.convolve(x, np.ones(STRETCH // 2) / (STRETCH // 2), "valid") for x in size]
+    return float(np.corrcoef(smooth)[np.triu_indices(len(smooth), 1)].mean())
+
+
+def _in_step(speed: np.ndarray, names: np.ndarray) -> float:
+    """Mean squared phase coherence [0..1] of all joints of two limbs in the livelier half of overlapping stretches."""
     starts = np.arange(0, len(speed) - STRETCH + 1, STRETCH // 2)
-    stretches = speed[starts[:, None] + np.arange(STRETCH)]
+    stretches = (speed / speed.std(axis=0))[starts[:, None] + np.arange(STRETCH)]
     stretches = stretches - stretches.mean(axis=1, keepdims=True)
     lively = (stretches**2).sum(axis=(1, 2))
     chosen = stretches[lively >= np.median(lively)] * np.hanning(STRETCH)[:, None]
@@ -99,5 +109,5 @@ def _coherence(speed: np.ndarray) -> float:
     z = np.fft.rfft(chosen, axis=1)[:, wanted]
     z /= np.maximum(np.abs(z), 1e-30)  # else a few large stretches would do for many, as they do in common bouts
     cross = np.einsum("sfa,sfb->fab", z, z.conj()) / len(z)
-    first, second = np.triu_indices(z.shape[2], 1)
-    return float((np.abs(cross[:, first, second]) ** 2).mean())
+    apart = names[:, None] < names
+    return float((np.abs(cross[:, apart]) ** 2).mean())

@@ -79,7 +79,8 @@ Measure = Literal[
     "burst_cv",
     "joints_moved",
     "spectral_peak",
-    "coherence_rank",
+    "limbs_together",
+    "limbs_in_step",
     "upright_time",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
@@ -100,7 +101,8 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "burst_cv": None,
     "joints_moved": None,
     "spectral_peak": None,
-    "coherence_rank": None,
+    "limbs_together": None,
+    "limbs_in_step": None,
     "upright_time": "time",
 }
 BRAIN_MEASURES = (
@@ -108,7 +110,7 @@ BRAIN_MEASURES = (
     "burst_rate", "burst_cv",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
-                 "coherence_rank", "upright_time")  # fmt: skip
+                 "limbs_together", "limbs_in_step", "upright_time")  # fmt: skip
 
 
 class _NumberOrText:
@@ -601,7 +603,7 @@ class Probe(Part):
     """Of what: a glob over populations, or a joint, a muscle, a body part."""
     with_: Selector | None = Field(None, alias="with")
     """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared. For
-    coherence_rank: further joints, of other limbs."""
+    limbs_together and limbs_in_step: further joints, of other limbs."""
     from_: non_negative(Time) = Field(0.0, alias="from")
     """Start of the window; a latency counts from here."""
     to: positive(Time) | None = None
@@ -618,7 +620,7 @@ class Probe(Part):
         if self.to is not None and self.to <= self.from_:
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
-            ("with", self.with_, "correlation", "phase_vector", "coherence_rank"),
+            ("with", self.with_, "correlation", "phase_vector", "limbs_together", "limbs_in_step"),
             ("bin", self.bin, "correlation", "peak_hz"),
             ("threshold", self.threshold, "latency", "joints_moved"),
         ):
