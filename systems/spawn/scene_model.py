@@ -421,6 +421,10 @@ class Stimulate(Part):
     """Populations, as a glob over structure.instance.cell."""
     drive: bounded(Potential, ge="-1 V", le="1 V")
     """Depolarisation the current would settle at without spikes; rest is 0 mV, threshold 15 mV."""
+    picture: _word("the name of a picture, or a file", r"[^\x00-\x1f]+") | None = None
+    """The drive is that of white: each cell of a population gets as much of it as its place in the picture is bright.
+
+    A shipped picture (A to D) or an image file."""
 
 
 class Inhibit(Part):
@@ -791,6 +795,21 @@ class Exam(Part):
     """Only with --long."""
 
 
+class Shell(Part):
+    """What the words of `encephagen shell` mean in this scene."""
+
+    look: Text | None = None
+    """The action, by its name, that shows a picture: stimulates by one."""
+    sound: Text | None = None
+    """The action that makes a sound."""
+    reward: Text | None = None
+    """The action that rewards."""
+    readout: Selector | None = None
+    """Populations that answer to pictures: what `test` compares, as a glob."""
+    memory: Selector | None = None
+    """Populations that hold a picture once it is gone: what `memory` follows, as a glob."""
+
+
 class Record(Part):
     """What is kept of the run."""
 
@@ -842,6 +861,8 @@ class Scene(Part):
     """Conditions, seeds and claims of `encephagen experiment`; other commands pass it over."""
     exam: Exam = Exam()
     """How `encephagen exam` takes it, for the scenes in scenes/exam."""
+    shell: Shell = Shell()
+    """Words of the text session."""
     record: Record = Record()
     """What is kept."""
     view: View = View()
@@ -879,6 +900,15 @@ class Scene(Part):
             lacking = _lacking(self, verb in BODY_VERBS, verb in BRAIN_VERBS)
             if lacking:
                 raise misfit(f"needs a {lacking}, this scene has none", "actions", number, "do", verb)
+        for word in ("look", "sound", "reward"):
+            name = getattr(self.shell, word)
+            if name is None:
+                continue
+            action = next((a for a in self.actions if a.name == name), None)
+            if action is None:
+                raise misfit(f"there is no action {shown(name)}", "shell", word)
+            if word == "look" and getattr(action.do.action, "picture", None) is None:
+                raise misfit(f"expected an action with a picture, {shown(name)} has none", "shell", word)
 
     def _check_repeat(self, repeat: Repeat | None, last: float, before: bool, *path: str | int) -> None:
         """The last of several must lie before the end of the scene, or at it at the latest."""
