@@ -252,6 +252,56 @@ def depression(rng):
     }  # fmt: skip
 
 
+def triplet_stdp(rng):
+    """Spikes in all ten substeps: of both ends in one tick, in either order, and in one substep."""
+    n, table = plastic(rng)
+    fired = np.zeros(NEURONS, np.uint8)
+    listed = table["ids"][: table["count"][0]]
+    fired[listed] = rng.integers(1, 11, listed.size)
+    table |= {"substeps": np.array([10], L), "fired": fired, "step": np.array([0.2, 0.1, 0.15, 0.1, 1.0], F)}
+    for end in ("pre", "post"):
+        table |= {f"{end}_decay": np.exp(-np.arange(3000) / 200).astype(F),
+                  f"{end}_slow_decay": np.exp(-np.arange(4000) / 900).astype(F),
+                  f"{end}_trace": number(rng, 0, 3, 200), f"{end}_slow": number(rng, 0, 3, 200),
+                  f"{end}_tick": rng.integers(2000, 2500, 200).astype(I),
+                  f"{end}_sub": rng.integers(1, 11, 200).astype(np.uint8)}  # fmt: skip
+    return n, table
+
+
+def three_factor(rng):
+    """Synapses of all ages, some of them left alone for too long."""
+    n, table = stdp(rng)
+    fired = np.zeros(NEURONS, np.uint8)
+    fired[table["ids"][: table["count"][0]]] = 1
+    table |= {"fired": fired, "step": np.array([1.0, 0.5], F), "rate": np.array([0.02, 1.0], F),
+              "keep": np.array([0.99], F), "by": np.array([600, 40], I),
+              "filter": np.array([0.99, 0.3, 0.999, 0.5], F), "level": np.array([5.0, 4.0], F),
+              "error": number(rng, -1, 3, 16), "trace": number(rng, -2, 2, n) * (rng.random(n) < 0.8),
+              "since": (2500 - rng.integers(1, 18, n)).astype(I)}  # fmt: skip
+    return n, table
+
+
+def heterosynaptic(rng):
+    n, table = plastic(rng)
+    kept = ("on", "ids", "count", "span", "incoming", "row", "weight")
+    return n, {k: table[k] for k in kept} | {"pull": np.array([0.03, 0.4], F)}
+
+
+def homeostasis(rng):
+    n, table = plastic(rng)
+    kept = ("on", "tick", "ids", "count", "span", "incoming", "row", "weight")
+    return n, {k: table[k] for k in kept} | {
+        "goal": np.array([5.0, 0.1, 1.0, 0.1], F), "decay": np.exp(-np.arange(31) / 100).astype(F),
+        "rate": number(rng, 0, 20, 200), "since": rng.integers(2400, 2500, 200).astype(I),
+    }  # fmt: skip
+
+
+def facilitation(rng):
+    n, table = depression(rng)
+    table["recovery_decay"] = table.pop("decay")
+    return n, table | {"facilitation_decay": np.exp(-np.arange(200) / 90).astype(F), "more": number(rng, 0, 0.5, 200)}
+
+
 def reflex_gate(rng):
     n, table = modulate(rng)
     del table["group"]
@@ -275,7 +325,7 @@ def muscle_drive(rng):
 MAKERS = {f.__name__: f for f in (
     sum_drive, sense_spindles, sense_tendon_organs, sense_touch, deliver_modulated, deliver_spikes, background_noise,
     low_threshold_burst, lif_integrate, collect_spikes, stdp, taught_depression, modulate, muscle_drive,
-    sense_vestibular, depression, reflex_gate,
+    sense_vestibular, depression, reflex_gate, triplet_stdp, three_factor, heterosynaptic, homeostasis, facilitation,
 )}  # fmt: skip
 
 

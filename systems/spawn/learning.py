@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 
-from components.learning import Depressing, Incoming, Learning, Plastic, Resources, Stdp, Taught
+from components.learning import (
+    Depressing,
+    Eligible,
+    Heterosynaptic,
+    Incoming,
+    Learning,
+    Plastic,
+    Release,
+    Resources,
+    Scaling,
+    Stdp,
+    Taught,
+    ThreeFactor,
+    Triplet,
+)
 from components.network import Branch, Fanout, Synapse
+from components.timing import Substeps
 from engine.errors import UserError
 from engine.world import World
 from systems.spawn import circuit_model as spec
@@ -15,13 +31,19 @@ from systems.spawn import circuit_model as spec
 STDP_SPAN = 16.0  # time constants in a table of powers: exp(-16) is the precision of a 32-bit number
 DEPRESSION_SPAN = 8.0  # what is left of a depression by then is less than a thousandth
 TAUGHT_SPAN = 20.0  # ... and for t exp(-t)
+LOWEST_BASELINE = 0.1  # of the reference rate: an error is at most ten times what the rate is worth
 
 
 def components_of(rule) -> list[type]:
     """What a rule's synapse table has beside what delivery needs."""
     if isinstance(rule, spec.Depression):
         return [Depressing, Resources]
-    return [Plastic, Incoming, Stdp if isinstance(rule, spec.Stdp) else Taught]
+    if isinstance(rule, spec.Facilitation):
+        return [Depressing, Release]
+    own = {spec.Stdp: [Stdp], spec.Triplet: [Triplet], spec.ThreeFactor: [Eligible, ThreeFactor],
+           spec.TaughtDepression: [Taught]}[type(rule)]  # fmt: skip
+    more = [kind for kind, given in ((Heterosynaptic, rule.heterosynaptic), (Scaling, rule.scaling)) if given]
+    return [Plastic, Incoming, *own, *more]
 
 
 def presynaptic(table) -> np.ndarray:
@@ -46,7 +68,8 @@ def make_rules(world: World, network, learning: bool = True) -> None:
     for name, numbers in network.projection_of.items():
         table = world.tables[name]
         if Depressing in table:
-            make_depression(table, network.projections[int(numbers[0])].spec.rule)
+            tiring = network.projections[int(numbers[0])].spec.rule
+            (make_depression if isinstance(tiring, spec.Depression) else make_facilitation)(table, tiring)
         if Plastic not in table:
             continue
         if learning:
@@ -65,8 +88,17 @@ def make_rules(world: World, network, learning: bool = True) -> None:
         np.minimum(table[Synapse.weight], highest, out=table[Synapse.weight])
         if isinstance(rule, spec.Stdp):
             make_stdp(table, rule, psp, pre_count, post_count)
+        elif isinstance(rule, spec.Triplet):
+            make_triplet(table, rule, psp, pre_count, post_count, int(world[Substeps.count][0]))
+        elif isinstance(rule, spec.ThreeFactor):
+            make_three_factor(network, table, joined, psp, pre_count, post_count)
         else:
             make_taught(world, network, table, joined, psp)
+        if rule.heterosynaptic is not None:
+            table.set_side(Heterosynaptic.pull, np.array([rule.heterosynaptic.pull, rule.heterosynaptic.rest * psp],
+                                                         np.float32))  # fmt: skip
+        if rule.scaling is not None:
+            make_scaling(network, table, joined, rule.highest * psp)
 
 
 def make_depression(table, rule: spec.Depression) -> None:
@@ -79,6 +111,93 @@ def make_depression(table, rule: spec.Depression) -> None:
     table.set_side(Resources.decay, powers(rule.recovery, DEPRESSION_SPAN))
     table.set_side(Resources.spent, np.zeros(count, np.float32))
     table.set_side(Resources.tick, np.zeros(count, np.int32))
+
+
+def make_facilitation(table, rule: spec.Facilitation) -> None:
+    """Rested synapses."""
+    pre = presynaptic(table)
+    first, count = int(pre[0]), int(pre[-1] - pre[0]) + 1
+    table[Depressing.rested][:] = table[Synapse.weight]
+    table.set_side(Release.span, np.array([first, count], np.int32))
+    table.set_side(Release.use, np.array([rule.use], np.float32))
+    table.set_side(Release.recovery_decay, powers(rule.recovery, DEPRESSION_SPAN))
+    table.set_side(Release.facilitation_decay, powers(rule.facilitation, DEPRESSION_SPAN))
+    for column in (Release.more, Release.spent, Release.tick):
+        table.set_side(column, np.zeros(count, column.dtype))
+
+
+def make_triplet(table, rule: spec.Triplet, psp: float, pre_count: int, post_count: int, substeps: int) -> None:
+    """Parameters [mV] and silent traces; time constants are counted in substeps."""
+    amplitudes = (rule.a2_plus, rule.a3_plus, rule.a2_minus, rule.a3_minus, rule.highest)
+    table.set_side(Triplet.step, np.array([a * psp for a in amplitudes], np.float32))
+    for column, tau in ((Triplet.pre_decay, rule.tau_plus), (Triplet.pre_slow_decay, rule.tau_x),
+                        (Triplet.post_decay, rule.tau_minus), (Triplet.post_slow_decay, rule.tau_y)):  # fmt: skip
+        table.set_side(column, powers(tau * substeps, STDP_SPAN))
+    for columns, count in (
+        ((Triplet.pre_trace, Triplet.pre_slow, Triplet.pre_tick, Triplet.pre_sub), pre_count),
+        ((Triplet.post_trace, Triplet.post_slow, Triplet.post_tick, Triplet.post_sub), post_count),
+    ):
+        for column in columns:
+            table.set_side(column, np.zeros(count, column.dtype))
+
+
+def make_three_factor(network, table, joined, psp: float, pre_count: int, post_count: int) -> None:
+    """Parameters, silent traces, and the third factor at its baseline; nothing changes where it is not in the scene."""
+    rule = joined.spec.rule
+    cells = populations_of(network, rule.by)
+    reference = rule.reference
+    if reference is None and cells:
+        band = cells[0].cell.bands.get(network.profile)
+        if band is None:
+            raise UserError(f"{joined.name}: rule: by: {rule.by} has no band of profile {network.profile}; expected a "
+                            "reference rate")  # fmt: skip
+        reference = band.aim
+    reference = reference or 1.0
+    first, count = (cells[0].first, sum(p.count for p in cells)) if cells else (0, 0)
+    if any(a.first + a.count != b.first for a, b in itertools.pairwise(cells)):
+        raise UserError(f"{joined.name}: rule: by: {rule.by} is not one range of neurons")
+    table.set_side(ThreeFactor.step, np.array([rule.before, -rule.after], np.float32))
+    rate = rule.rate * psp / 1000.0 if cells else 0.0
+    table.set_side(ThreeFactor.rate, np.array([rate, rule.highest * psp], np.float32))
+    table.set_side(ThreeFactor.keep, np.array([math.exp(-1.0 / rule.tau)], np.float32))
+    table.set_side(ThreeFactor.pre_decay, powers(rule.tau_plus, STDP_SPAN))
+    table.set_side(ThreeFactor.post_decay, powers(rule.tau_minus, STDP_SPAN))
+    table.set_side(ThreeFactor.by, np.array([first, count], np.int32))
+    table.set_side(ThreeFactor.filter, np.array([
+        math.exp(-1.0 / rule.filter), 1000.0 / (rule.filter * max(count, 1)), math.exp(-1.0 / rule.baseline),
+        LOWEST_BASELINE * reference], np.float32))  # fmt: skip
+    table.set_side(ThreeFactor.level, np.array([reference, reference], np.float32))
+    table.set_side(ThreeFactor.error, np.zeros(16, np.float32))
+    for trace, tick, size in ((ThreeFactor.pre_trace, ThreeFactor.pre_tick, pre_count),
+                              (ThreeFactor.post_trace, ThreeFactor.post_tick, post_count)):  # fmt: skip
+        table.set_side(trace, np.zeros(size, np.float32))
+        table.set_side(tick, np.zeros(size, np.int32))
+
+
+def populations_of(network, name: str) -> list:
+    """Populations called `structure.cell` or `structure.instance.cell`, by first neuron; [] if not in the scene."""
+    structure, *instance, cell = name.split(".")
+    found = [p for p in network.populations if p.structure == structure and p.cell_name == cell
+             and (not instance or p.instance == ".".join(instance))]  # fmt: skip
+    return sorted(found, key=lambda p: p.first)
+
+
+def make_scaling(network, table, joined, highest: float) -> None:
+    """Targets at the rate that they aim at."""
+    rule, (_, _, first, targets) = joined.spec.rule.scaling, table[Incoming.span]
+    goal = rule.rate
+    if goal is None:
+        population = next(p for p in network.populations if p.first <= first < p.first + p.count)
+        band = population.cell.bands.get(network.profile)
+        if band is None:
+            raise UserError(f"{joined.name}: rule: scaling: {population.name} has no band of profile "
+                            f"{network.profile}; expected a rate")  # fmt: skip
+        goal = band.aim
+    table.set_side(Scaling.goal, np.array([goal, rule.step, highest, 1000.0 / rule.tau], np.float32))
+    every = round(rule.every)
+    table.set_side(Scaling.decay, np.exp(-np.arange(every + 1) / rule.tau).astype(np.float32))
+    table.set_side(Scaling.rate, np.full(targets, goal, np.float32))
+    table.set_side(Scaling.tick, np.zeros(targets, np.int32))
 
 
 def make_stdp(table, rule: spec.Stdp, psp: float, pre_count: int, post_count: int) -> None:
