@@ -97,6 +97,35 @@ class ThreeFactor(Side):
     post_tick = column("i4", unit="tick", doc="When each target's trace was true; shape [targets].")
 
 
+class Eligibility(Component):
+    """What a synapse's weight has done to its target so far, for a learning signal to be multiplied with."""
+
+    filtered = column("f4", unit="1", doc="Eligibility, filtered as the answers are.")
+    adapted = column("f4", unit="1", doc="Part of the target's adaptation that is due to the weight, per mV of it.")
+    held = column("f4", unit="1", doc="What that has taken from the target's potential, per mV of weight.")
+
+
+class Eprop(Side):
+    """e-prop: targets' learning signals from errors of output populations against teachers."""
+
+    psp = column("f4", unit="1", doc="Over a tick: what is left of the drive and of v, what the drive adds to v, an "
+                                     "arrival to v, an arrival to the drive; shape [5].")  # fmt: skip
+    adaptation = column("f4", unit="1", doc="What is left of it after a tick, what a spike adds [mV]; shape [2].")
+    step = column("f4", unit="1", doc="Change per tick [mV], signed; gamma; decay of the filter; rate that an error of "
+                                      "1 is [Hz]; largest weight [mV]; shape [5].")  # fmt: skip
+    rates = column("f4", unit="1", doc="Of the targets: decay, Hz per spike, rate aimed at [Hz], strength; shape [4].")
+    answer = column("i4", unit="neuron", doc="First cell and number of each output's population; shape [outputs, 2].")
+    teacher = column("i4", unit="neuron", doc="The same of its teacher; shape [outputs, 2].")
+    feedback = column("f4", unit="1", doc="From errors to targets; shape [targets, outputs].")
+    level = column("f4", unit="Hz", doc="Filtered rates of answers and of teachers; shape [2, outputs].")
+    error = column("f4", unit="1", doc="Teacher minus answer; 0 while all teachers are silent; shape [outputs].")
+    drive = column("f4", unit="1", doc="Drive that a unit weight of each source would have made; shape [sources].")
+    trace = column("f4", unit="1", doc="Potential that it would have made, by tick; shape [sources, slots].")
+    hz = column("f4", unit="Hz", doc="Filtered rate of each target; shape [targets].")
+    slope = column("f4", unit="1", doc="Pseudo-derivative of each target's spikes; shape [targets].")
+    signal = column("f4", unit="1", doc="Learning signal of each target; shape [targets].")
+
+
 class Heterosynaptic(Side):
     """A target's spikes draw all of its synapses towards one weight, whether they were active or not."""
 

@@ -1,142 +1,72 @@
-"""e-prop: gradient descent that is local in space and time, for LIF and adapting LIF cells (Bellec et al. 2020, Nat
-Commun 11:3625), and its yardstick, back-propagation through time.
+"""e-prop: synapses remember what they did to their target; an error that reaches the target says what was right of it.
 
-Kernels over one trial of a discrete-time network, in the paper's units (threshold `th`, time step 1 ms). A synapse's
-eligibility needs what its two ends do; a learning signal per output reaches the target through feedback weights. All
-synapses onto cells, from inputs and from each other, are one matrix `w` [cells, sources]; sources fire `x` [steps,
-sources], the cells among them a step late. Signs are the source's (Dale's law), weights are magnitudes.
+Bellec et al. 2020 (Nat Commun 11:3625), with random feedback, for this program's membranes: a double-exponential PSP, a
+delay, and adaptation as a drive. The potential's dependence on a weight is exact between spikes; the reset and the
+loops through other cells are left out, as e-prop does (systems/eprop_trial.py compares with the gradient).
 """
 
 import numpy as np
 
+from components.learning import Eligibility, Eprop, Incoming, Learning, Plastic
+from components.network import Inputs, Spikes, Synapse
 from engine.kernel import kernel
+from engine.schedule import Now
+from engine.system import system
 
 
+@system(
+    reads=[Learning.on, Now.tick, Spikes.fired, Inputs.v, Inputs.threshold, Synapse.post, Synapse.delay, Plastic.source,
+           Incoming.span, Eprop.psp, Eprop.adaptation, Eprop.step, Eprop.rates, Eprop.answer, Eprop.teacher,
+           Eprop.feedback],
+    writes=[Synapse.weight, Eligibility.filtered, Eligibility.adapted, Eligibility.held, Eprop.level, Eprop.error,
+            Eprop.drive, Eprop.trace, Eprop.hz, Eprop.slope, Eprop.signal],
+)  # fmt: skip
 @kernel
-def forward(inputs, w, sign, w_out, alpha, kappa, rho, beta, th, gamma, refractory, x, z, psi, y):
-    """One trial: fills x [steps, inputs + cells], z and psi [steps, cells], y [steps, outputs]; all start at rest.
+def eprop(
+    n, on, tick, fired, v, threshold, post, delay, source, span, psp, adaptation, step, rates, answer, teacher,
+    feedback, weight, filtered, adapted, held, level, error, drive, trace, hz, slope, signal,
+):  # fmt: skip
+    """Errors of the outputs, traces of the sources, slopes and signals of the targets, then every synapse.
 
-    v = alpha v + w x - th z_before; a = rho a + z_before; z = v >= th + beta a; psi is gamma / th at the threshold,
-    0 at one `th` from it and in the refractory steps; y = kappa y + w_out z. `inputs` [steps, inputs].
+    e = slope (trace - held), held = keep held + (1 - keep) adapted, adapted = fade adapted + jump e; the weight moves
+    by step (signal ebar + regular e), ebar = kappa ebar + e. A spike counts for its target from the tick it arrives in.
     """
-    steps, given = inputs.shape
-    cells, outputs = z.shape[1], y.shape[1]
-    v, a = np.zeros(cells, w.dtype), np.zeros(cells, w.dtype)
-    hold = np.zeros(cells, np.int64)
-    for t in range(steps):
-        for i in range(given):
-            x[t, i] = inputs[t, i]
-        for j in range(cells):
-            x[t, given + j] = z[t - 1, j] if t > 0 else w.dtype.type(0)
-        for j in range(cells):
-            before = x[t, given + j]
-            v[j] = alpha * v[j] - th * before
-            a[j] = rho * a[j] + before
-        for i in range(given + cells):
-            if x[t, i] != 0:
-                for j in range(cells):
-                    v[j] += sign[i] * w[j, i]
-        for j in range(cells):
-            level = th + beta[j] * a[j]
-            z[t, j] = psi[t, j] = 0
-            if hold[j] > 0:
-                hold[j] -= 1
-                continue
-            psi[t, j] = gamma / th * max(w.dtype.type(1) - abs(v[j] - level) / th, w.dtype.type(0))
-            if v[j] >= level:
-                z[t, j] = 1
-                hold[j] = refractory
-        for k in range(outputs):
-            drive = kappa * y[t - 1, k] if t > 0 else w.dtype.type(0)
-            for j in range(cells):
-                drive += sign[given + j] * w_out[k, j] * z[t, j]
-            y[t, k] = drive
-
-
-@kernel
-def errors(y, label, first, error):
-    """Softmax minus target [steps, outputs] in the answer, steps `first` on, per step of it; returns (loss, answer)."""
-    steps, outputs = y.shape
-    loss, total = 0.0, np.zeros(outputs)
-    error[:] = 0
-    for t in range(first, steps):
-        top = y[t].max()
-        total += y[t]
-        norm = 0.0
-        for k in range(outputs):
-            norm += np.exp(y[t, k] - top)
-        for k in range(outputs):
-            error[t, k] = (np.exp(y[t, k] - top) / norm - (k == label)) / (steps - first)
-        loss -= (y[t, label] - top - np.log(norm)) / (steps - first)
-    return loss, np.argmax(total)
-
-
-@kernel
-def eprop_gradient(x, sign, z, psi, error, feedback, alpha, kappa, rho, beta, regular, gradient):
-    """Add one trial's e-prop gradient to `gradient` [cells, sources].
-
-    xbar = alpha xbar + x; e = psi (xbar - beta eps), eps = psi xbar + (rho - psi beta) eps of the step before; what
-    reaches the outputs is filtered as they are, ebar = kappa ebar + e. The learning signal of cell j is
-    sum_k feedback[j, k] error[k]; `regular` [cells] is added for every e: it moves rates towards theirs.
-    """
-    steps, sources = x.shape
-    cells, outputs = z.shape[1], error.shape[1]
-    xbar = np.zeros(sources, x.dtype)
-    ebar = np.zeros((cells, sources), x.dtype)
-    eps = np.zeros((cells, sources), x.dtype)
-    for t in range(steps):
-        for i in range(sources):
-            xbar[i] = alpha * xbar[i] + x[t, i]
-        for j in range(cells):
-            signal = x.dtype.type(0)
-            for k in range(outputs):
-                signal += feedback[j, k] * error[t, k]
-            p, r, b = psi[t, j], regular[j], beta[j]
-            for i in range(sources):
-                e = p * (xbar[i] - b * eps[j, i])
-                if b != 0:
-                    eps[j, i] = p * xbar[i] + (rho - p * b) * eps[j, i]
-                ebar[j, i] = kappa * ebar[j, i] + e
-                gradient[j, i] += sign[i] * (signal * ebar[j, i] + r * e)
-
-
-@kernel
-def bptt_gradient(x, w, sign, z, psi, error, w_out, alpha, kappa, rho, beta, regular, gradient):
-    """Add one trial's gradient by back-propagation through time, with the same psi; the reset is not differentiated."""
-    steps, sources = x.shape
-    cells, outputs = z.shape[1], error.shape[1]
-    given = sources - cells
-    dy = np.zeros(outputs, x.dtype)
-    dv, da, dz = np.zeros(cells, x.dtype), np.zeros(cells, x.dtype), np.zeros(cells, x.dtype)
-    for t in range(steps - 1, -1, -1):
-        for k in range(outputs):
-            dy[k] = error[t, k] + kappa * dy[k]
-        for j in range(cells):
-            dz[j] = regular[j] + da[j]
-            for k in range(outputs):
-                dz[j] += sign[given + j] * w_out[k, j] * dy[k]
-        for m in range(cells):
-            if dv[m] != 0:
-                for j in range(cells):
-                    dz[j] += sign[given + j] * w[m, given + j] * dv[m]
-        for j in range(cells):
-            dv[j] = psi[t, j] * dz[j] + alpha * dv[j]
-            da[j] = rho * da[j] - beta[j] * psi[t, j] * dz[j]
-        for i in range(sources):
-            if x[t, i] != 0:
-                for j in range(cells):
-                    gradient[j, i] += sign[i] * dv[j]
-
-
-@kernel
-def output_gradient(z, sign, error, kappa, gradient):
-    """Add one trial's gradient of the output weights [outputs, cells]: exact, and local too."""
-    steps, cells = z.shape
-    zbar = np.zeros(cells, z.dtype)
-    for t in range(steps):
-        for j in range(cells):
-            zbar[j] = kappa * zbar[j] + z[t, j]
-        for k in range(error.shape[1]):
-            if error[t, k] != 0:
-                for j in range(cells):
-                    gradient[k, j] += sign[j] * error[t, k] * zbar[j]
+    now, one, none = tick[0], np.float32(1), np.float32(0)
+    outputs, slots = error.shape[0], trace.shape[1]
+    taught = none
+    hz_per_spike = (one - step[2]) * np.float32(1000)
+    for k in range(outputs):
+        for row in range(2):
+            first, count = (answer[k, 0], answer[k, 1]) if row == 0 else (teacher[k, 0], teacher[k, 1])
+            spikes = 0
+            for c in range(first, first + count):
+                spikes += fired[c] != 0
+            level[row, k] = level[row, k] * step[2] + np.float32(spikes) * hz_per_spike / np.float32(max(count, 1))
+        taught += level[1, k]
+    for k in range(outputs):
+        error[k] = (level[1, k] - level[0, k]) / step[3] if taught > np.float32(0.1) * step[3] else none
+    for p in range(span[1]):
+        arrived = np.float32(fired[span[0] + p] != 0)
+        before = trace[p, (now - 1) & (slots - 1)]
+        trace[p, now & (slots - 1)] = before * psp[1] + drive[p] * psp[2] + arrived * psp[3]
+        drive[p] = drive[p] * psp[0] + arrived * psp[4]
+    for k in range(span[3]):
+        c = span[2] + k
+        spike = fired[c] != 0
+        hz[k] = hz[k] * rates[0] + (rates[1] if spike else none)
+        near = one - abs(v[c] - threshold[c]) / threshold[c]
+        slope[k] = step[1] * (one if spike else max(near, none))
+        total = none
+        for o in range(outputs):
+            total += feedback[k, o] * error[o]
+        signal[k] = total
+    for j in range(n):
+        k = post[j] - span[2]
+        past = trace[source[j], (now - delay[j]) & (slots - 1)]
+        e = slope[k] * (past - held[j])
+        held[j] = held[j] * psp[1] + adapted[j] * (one - psp[1])
+        adapted[j] = adapted[j] * adaptation[0] + adaptation[1] * e
+        filtered[j] = filtered[j] * step[2] + e
+        regular = rates[3] * (one - hz[k] / rates[2])
+        w = weight[j] + step[0] * (signal[k] * filtered[j] + regular * e)
+        weight[j] = min(max(w, none), step[4])

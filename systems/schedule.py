@@ -6,6 +6,7 @@ from systems.collect_spikes import collect_spikes
 from systems.deliver_modulated import deliver_modulated
 from systems.deliver_spikes import deliver_spikes
 from systems.depression import depression
+from systems.eprop import eprop
 from systems.facilitation import facilitation
 from systems.flush_spikes import flush_spikes
 from systems.heterosynaptic import heterosynaptic
@@ -39,7 +40,17 @@ TICK = (
     Phase(
         "learn",
         "tick",
-        (stdp, triplet_stdp, three_factor, taught_depression, heterosynaptic, homeostasis, depression, facilitation),
+        (
+            stdp,
+            triplet_stdp,
+            three_factor,
+            eprop,
+            taught_depression,
+            heterosynaptic,
+            homeostasis,
+            depression,
+            facilitation,
+        ),
     ),
     Phase("modulate", "tick", (modulate,)),  # filtered spikes -> gains
     Phase("gate", "tick", (reflex_gate,)),  # gating populations -> gain of each reflex arc

@@ -281,6 +281,28 @@ def three_factor(rng):
     return n, table
 
 
+def eprop(rng):
+    n, table = plastic(rng)
+    table = {k: table[k] for k in ("on", "tick", "post", "source", "span", "weight")}
+    outputs, slots = 3, 16
+
+    def cells():
+        return np.stack(
+            [np.sort(rng.choice(600, outputs, replace=False)), rng.integers(0, 40, outputs)], axis=1
+        ).astype(I)
+
+    return n, table | {
+        "fired": rng.integers(0, 2, NEURONS).astype(np.uint8), "v": number(rng, -10, 20, NEURONS),
+        "threshold": number(rng, 5, 25, NEURONS), "delay": rng.integers(1, 16, n).astype(np.uint8),
+        "psp": number(rng, 0.1, 0.9, 5), "adaptation": np.array([0.99, 0.5], F), "answer": cells(), "teacher": cells(),
+        "step": np.array([0.05, 0.3, 0.95, 50.0, 1.0], F), "rates": np.array([0.99, 1.0, 10.0, 0.2], F),
+        "feedback": number(rng, -1, 1, (200, outputs)), "filtered": number(rng, -1, 1, n),
+        "adapted": number(rng, -1, 1, n), "held": number(rng, -1, 1, n), "level": number(rng, 0, 50, (2, outputs)),
+        "error": np.zeros(outputs, F), "drive": number(rng, 0, 1, 200), "trace": number(rng, 0, 1, (200, slots)),
+        "hz": number(rng, 0, 30, 200), "slope": np.zeros(200, F), "signal": np.zeros(200, F),
+    }  # fmt: skip
+
+
 def heterosynaptic(rng):
     n, table = plastic(rng)
     kept = ("on", "ids", "count", "span", "incoming", "row", "weight")
@@ -325,7 +347,8 @@ def muscle_drive(rng):
 MAKERS = {f.__name__: f for f in (
     sum_drive, sense_spindles, sense_tendon_organs, sense_touch, deliver_modulated, deliver_spikes, background_noise,
     low_threshold_burst, lif_integrate, collect_spikes, stdp, taught_depression, modulate, muscle_drive,
-    sense_vestibular, depression, reflex_gate, triplet_stdp, three_factor, heterosynaptic, homeostasis, facilitation,
+    sense_vestibular, depression, reflex_gate, triplet_stdp, three_factor, eprop, heterosynaptic, homeostasis,
+    facilitation,
 )}  # fmt: skip
 
 

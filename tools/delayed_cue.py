@@ -92,7 +92,7 @@ class Net:
 
     def run(self, inputs: np.ndarray):
         """(x, z, psi, y) of one trial."""
-        from systems.eprop import forward
+        from systems.eprop_trial import forward
 
         steps, n = inputs.shape[0], self.rule.cells
         x = np.zeros((steps, self.given + n), np.float32)
@@ -115,7 +115,7 @@ class Net:
 
 def train(seed: int, arm: str, task: Task, rule: Rule, batches: int, tests: int = 400, progress=None) -> dict:
     """Train one network and test it on trials that it has not seen."""
-    from systems.eprop import bptt_gradient, eprop_gradient, errors, output_gradient
+    from systems.eprop_trial import bptt_gradient, eprop_gradient, errors, output_gradient
 
     net = Net(np.random.default_rng([seed, 1]), rule)
     rng, shuffle = np.random.default_rng([seed, 2]), np.random.default_rng([seed, 3])

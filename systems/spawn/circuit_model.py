@@ -293,6 +293,34 @@ class ThreeFactor(Learns):
     """Largest weight, as a multiple of the projection's psp; the smallest is 0."""
 
 
+class Eprop(Learns):
+    """e-prop (Bellec et al. 2020): errors of output populations against teachers reach the targets by random feedback.
+
+    Where the targets are the output populations themselves, each hears its own error. Weights keep their sign.
+    """
+
+    kind: Literal["eprop"]
+    """Which rule."""
+    answer: Name
+    """`structure.cell`: each of its populations is an output."""
+    teacher: Name
+    """`structure.cell`, with the same instances: what each output should fire; no error while all are silent."""
+    rate: Annotated[float, Field(gt=0, le=1000)]
+    """Change per second of an eligibility of 1 at a signal of 1, as a fraction of the projection's psp."""
+    gamma: Annotated[float, Field(gt=0, le=10)] = 0.3
+    """Slope of a spike by its potential, at the threshold; it falls to 0 at rest."""
+    full: positive(Rate) = 50.0
+    """Difference of a teacher and its output that is an error of 1."""
+    filter: bounded(Time, ge="1 ms", le="10 s") = 20.0
+    """Time constant of the outputs' rates."""
+    regular: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Signal of a silent target, on top of its learning signal; none at `target_rate`, the opposite at twice of it."""
+    target_rate: positive(Rate) = 10.0
+    """What targets are moved to."""
+    highest: Annotated[float, Field(gt=0, le=100)] = 5.0
+    """Largest weight, as a multiple of the projection's psp; the smallest is 0."""
+
+
 class TaughtDepression(Learns):
     """Depression of synapses that were active shortly before a teacher's spike, slow recovery with use.
 
@@ -371,7 +399,8 @@ class Projection(Part):
     """Gains that multiply the weights as the run goes; several are multiplied."""
     rule: (
         Annotated[
-            Stdp | Triplet | ThreeFactor | TaughtDepression | Depression | Facilitation, Field(discriminator="kind")
+            Stdp | Triplet | ThreeFactor | Eprop | TaughtDepression | Depression | Facilitation,
+            Field(discriminator="kind"),
         ]
         | None
     ) = None

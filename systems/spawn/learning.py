@@ -9,7 +9,9 @@ import numpy as np
 
 from components.learning import (
     Depressing,
+    Eligibility,
     Eligible,
+    Eprop,
     Heterosynaptic,
     Incoming,
     Learning,
@@ -23,14 +25,18 @@ from components.learning import (
     Triplet,
 )
 from components.network import Branch, Fanout, Synapse
+from components.neuron import Membrane, TickConstants
 from components.timing import Substeps
 from engine.errors import UserError
 from engine.world import World
+from systems.lif_integrate import DT, ED
 from systems.spawn import circuit_model as spec
 
 STDP_SPAN = 16.0  # time constants in a table of powers: exp(-16) is the precision of a 32-bit number
 DEPRESSION_SPAN = 8.0  # what is left of a depression by then is less than a thousandth
 TAUGHT_SPAN = 20.0  # ... and for t exp(-t)
+RATE_MS = 1000.0  # filter of the rate that e-prop regularises
+RECEPTOR_ROW = ("ampa", "gaba", "gaba_slow")  # as in TickConstants.rows
 LOWEST_BASELINE = 0.1  # of the reference rate: an error is at most ten times what the rate is worth
 
 
@@ -41,7 +47,7 @@ def components_of(rule) -> list[type]:
     if isinstance(rule, spec.Facilitation):
         return [Depressing, Release]
     own = {spec.Stdp: [Stdp], spec.Triplet: [Triplet], spec.ThreeFactor: [Eligible, ThreeFactor],
-           spec.TaughtDepression: [Taught]}[type(rule)]  # fmt: skip
+           spec.Eprop: [Eligibility, Eprop], spec.TaughtDepression: [Taught]}[type(rule)]  # fmt: skip
     more = [kind for kind, given in ((Heterosynaptic, rule.heterosynaptic), (Scaling, rule.scaling)) if given]
     return [Plastic, Incoming, *own, *more]
 
@@ -92,6 +98,8 @@ def make_rules(world: World, network, learning: bool = True) -> None:
             make_triplet(table, rule, psp, pre_count, post_count, int(world[Substeps.count][0]))
         elif isinstance(rule, spec.ThreeFactor):
             make_three_factor(network, table, joined, psp, pre_count, post_count)
+        elif isinstance(rule, spec.Eprop):
+            make_eprop(world, network, table, joined, psp, pre_count, post_count)
         else:
             make_taught(world, network, table, joined, psp)
         if rule.heterosynaptic is not None:
@@ -172,6 +180,62 @@ def make_three_factor(network, table, joined, psp: float, pre_count: int, post_c
                               (ThreeFactor.post_trace, ThreeFactor.post_tick, post_count)):  # fmt: skip
         table.set_side(trace, np.zeros(size, np.float32))
         table.set_side(tick, np.zeros(size, np.int32))
+
+
+def make_eprop(world: World, network, table, joined, psp: float, pre_count: int, post_count: int) -> None:
+    """The targets' membrane over a tick, random feedback, silent traces."""
+    rule = joined.spec.rule
+    answers, teachers = (populations_of(network, name) for name in (rule.answer, rule.teacher))
+    by_instance = {p.instance: p for p in teachers}
+    if not answers or sorted(p.instance for p in answers) != sorted(by_instance):
+        raise UserError(f"{joined.name}: rule: expected a teacher for each population of {rule.answer}, found "
+                        f"{len(teachers)} for {len(answers)}")  # fmt: skip
+    first = int(table[Incoming.span][2])
+    targets = [p for p in network.populations if first <= p.first < first + post_count]
+    membranes = {(p.tau_m, p.cell.tau_ampa, p.cell.tau_gaba, p.cell.tau_gaba_slow, p.has_nmda, str(p.cell.adaptation))
+                 for p in targets}  # fmt: skip
+    if len(membranes) != 1 or targets[0].has_nmda:
+        raise UserError(f"{joined.name}: rule: eprop needs targets of one kind of membrane, without NMDA")
+    constants = constants_of(world, first)
+    receptor = RECEPTOR_ROW.index(network.receptor_of[table.name])
+    left, to_v, arrival_v, arrival = constants[ED + 4 * receptor : ED + 4 * receptor + 4]
+    unit = 65536.0  # constants are per arrived unit
+    table.set_side(Eprop.psp, np.array([left, constants[DT], to_v, arrival_v * unit, arrival * unit], np.float32))
+    adaptation = targets[0].cell.adaptation
+    fade, jump = (math.exp(-1.0 / adaptation.tau), adaptation.step) if adaptation else (0.0, 0.0)
+    table.set_side(Eprop.adaptation, np.array([fade, jump], np.float32))
+    sign = 1.0 if network.receptor_of[table.name] == "ampa" else -1.0
+    table.set_side(Eprop.step, np.array([sign * rule.rate * psp / 1000.0, rule.gamma, math.exp(-1.0 / rule.filter),
+                                         rule.full, rule.highest * psp], np.float32))  # fmt: skip
+    table.set_side(Eprop.rates, np.array([math.exp(-1.0 / RATE_MS), 1000.0 / RATE_MS, rule.target_rate, rule.regular],
+                                         np.float32))  # fmt: skip
+    pairs = [[(p.first, p.count) for p in answers],
+             [(by_instance[p.instance].first, by_instance[p.instance].count) for p in answers]]  # fmt: skip
+    table.set_side(Eprop.answer, np.array(pairs[0], np.int32))
+    table.set_side(Eprop.teacher, np.array(pairs[1], np.int32))
+    cells, edges = np.arange(first, first + post_count), [(p.first, p.first + p.count) for p in answers]
+    own = np.stack([(cells >= low) & (cells < high) for low, high in edges], axis=1).astype(np.float32)
+    random = world.streams.generator(f"feedback/{joined.name}").normal(size=own.shape).astype(np.float32)
+    table.set_side(Eprop.feedback, own if own.any() else random)
+    slots = 1 << int(table[Synapse.delay].max()).bit_length()
+    table.set_side(Eprop.level, np.zeros((2, len(answers)), np.float32))
+    table.set_side(Eprop.error, np.zeros(len(answers), np.float32))
+    table.set_side(Eprop.drive, np.zeros(pre_count, np.float32))
+    table.set_side(Eprop.trace, np.zeros((pre_count, slots), np.float32))
+    table.set_side(Eprop.hz, np.full(post_count, rule.target_rate, np.float32))
+    table.set_side(Eprop.slope, np.zeros(post_count, np.float32))
+    table.set_side(Eprop.signal, np.zeros(post_count, np.float32))
+
+
+def constants_of(world: World, neuron: int) -> np.ndarray:
+    """The row of TickConstants.rows of a neuron, in double precision."""
+    first = 0
+    for table in world.tables_with([Membrane]):
+        if neuron < first + table.row_count:
+            run = int(np.searchsorted(table[TickConstants.run], neuron - first, side="right")) - 1
+            return table[TickConstants.rows][run].astype(float)
+        first += table.row_count
+    raise IndexError(neuron)
 
 
 def populations_of(network, name: str) -> list:

@@ -1,136 +1,175 @@
-"""e-prop against back-propagation through time, and that against a forward derivative worked in plain numpy."""
+"""eprop in the tick: its traces are derivatives of the potential, its sums those of a slow reference, and it learns."""
 
 import numpy as np
 import pytest
 
-from systems.eprop import bptt_gradient, eprop_gradient, errors, forward, output_gradient
+from components.learning import Eligibility, Eprop, Learning
+from components.network import Inputs, Spikes, Synapse
+from engine.errors import UserError
+from engine.schedule import Now
+from systems.eprop import eprop
+from systems.spawn.circuit_model import Circuit
+from systems.spawn.learning import presynaptic
+from tests.systems.nets import build, build_circuits, cell, spikes_of
 
-STEPS, GIVEN, CELLS, OUTPUTS, FIRST = 60, 12, 14, 3, 40
-ALPHA, KAPPA, RHO, GAMMA, TH, REFRACTORY = np.exp(-1 / 20), np.exp(-1 / 15), np.exp(-1 / 200), 0.3, 1.0, 2
-BETA = np.where(np.arange(CELLS) < CELLS // 2, 0.0, 0.25)
-LABEL = 1
-
-
-class Trial:
-    """A random network, in double precision, and one trial of it."""
-
-    def __init__(self, seed: int, recurrent: float):
-        rng = np.random.default_rng(seed)
-        self.sign = np.where(rng.random(GIVEN + CELLS) < 0.7, 1.0, -1.0)
-        self.w = abs(rng.normal(size=(CELLS, GIVEN + CELLS))) * 0.35
-        self.w[:, GIVEN:] *= recurrent
-        self.w_out = abs(rng.normal(size=(OUTPUTS, CELLS))) * 0.3
-        self.inputs = (rng.random((STEPS, GIVEN)) < 0.12).astype(float)
-        self.regular = rng.normal(size=CELLS) * 0.02
-        self.run()
-
-    def run(self) -> float:
-        """The loss."""
-        self.x = np.zeros((STEPS, GIVEN + CELLS))
-        self.z, self.psi = np.zeros((2, STEPS, CELLS))
-        self.y, self.error = np.zeros((2, STEPS, OUTPUTS))
-        forward(self.inputs, self.w, self.sign, self.w_out, ALPHA, KAPPA, RHO, BETA, TH, GAMMA, REFRACTORY, self.x,
-                self.z, self.psi, self.y)  # fmt: skip
-        return errors(self.y, LABEL, FIRST, self.error)[0]
-
-    def eprop(self, feedback=None) -> np.ndarray:
-        symmetric = np.ascontiguousarray((self.w_out * self.sign[GIVEN:]).T)
-        found = np.zeros_like(self.w)
-        eprop_gradient(self.x, self.sign, self.z, self.psi, self.error, symmetric if feedback is None else feedback,
-                       ALPHA, KAPPA, RHO, BETA, self.regular, found)  # fmt: skip
-        return found
-
-    def bptt(self) -> np.ndarray:
-        found = np.zeros_like(self.w)
-        bptt_gradient(self.x, self.w, self.sign, self.z, self.psi, self.error, self.w_out, ALPHA, KAPPA, RHO, BETA,
-                      self.regular, found)  # fmt: skip
-        return found
-
-    def tangent(self, j: int, i: int) -> float:
-        """Derivative by one weight, carried forward through every state; spikes have the slope psi, the reset none."""
-        dv, da, dz, dy = np.zeros(CELLS), np.zeros(CELLS), np.zeros(CELLS), np.zeros(OUTPUTS)
-        recurrent = self.w[:, GIVEN:] * self.sign[GIVEN:]
-        total = 0.0
-        for t in range(STEPS):
-            dv = ALPHA * dv + recurrent @ dz
-            dv[j] += self.sign[i] * self.x[t, i]
-            da = RHO * da + dz
-            dz = self.psi[t] * (dv - BETA * da)
-            dy = KAPPA * dy + (self.w_out * self.sign[GIVEN:]) @ dz
-            total += self.error[t] @ dy + self.regular @ dz
-        return total
+PSP = 2.0
+RULE = {"kind": "eprop", "answer": "toy.answer", "teacher": "toy.teacher", "rate": 2.0, "filter": "20 ms", "highest": 5}
+FAST = {"tau_m": "10 ms", "threshold": "15 mV"}
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_without_recurrence_eprop_is_the_gradient(seed):
-    """For LIF and adapting cells, with rate regularisation, inputs that excite and that inhibit."""
-    trial = Trial(seed, recurrent=0.0)
-    a, b = trial.eprop()[:, :GIVEN], trial.bptt()[:, :GIVEN]
-    assert trial.z.sum() > 20 and np.count_nonzero(trial.psi) > 50
-    assert (abs(a[BETA == 0]) > 1e-6).any() and (abs(a[BETA > 0]) > 1e-6).any()
-    assert np.allclose(a, b, rtol=1e-9, atol=1e-14)
+def circuit(
+    *, sources=3, targets=2, to="hidden", adapts=False, delay="3 ms", acts_on="ampa", learning=True, seed=1, **rule
+):
+    """World, network, runner, table: sources onto hidden cells or onto the answers; outputs x and y with teachers."""
+    more = {"adaptation": {"tau": "200 ms", "step": "1.5 mV"}} if adapts else {}
+    cells = {
+        "source": cell(per="channel", count=sources, acts_on=acts_on), "hidden": cell(count=targets, **FAST, **more),
+        "answer": cell(per="channel", count=4, **FAST), "teacher": cell(per="channel", count=4),
+    }  # fmt: skip
+    learns = {"name": "learns", "from": "source", "to": to, "relation": "all", "indegree": 2 * sources, "psp": "2 mV",
+              "psp_cv": 0, "delay": delay, "rule": {**RULE, **rule}}  # fmt: skip
+    made = Circuit.model_validate({"structure": "toy", "title": "a test", "groups": {"channel": ["x", "y"]},
+                                   "cells": cells, "projections": [learns]})  # fmt: skip
+    world, network, runner = build_circuits([made], learning=learning, seed=seed)
+    return world, network, runner, world.tables[f"synapses_{acts_on}_eprop_toy:learns"]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_yardstick_is_the_derivative(seed):
-    """Back-propagation, with recurrence, against the forward derivative of some weights of every kind."""
-    trial = Trial(seed, recurrent=1.0)
-    found, rng = trial.bptt(), np.random.default_rng(seed)
-    for j, i in zip(rng.integers(0, CELLS, 40), rng.integers(0, GIVEN + CELLS, 40), strict=True):
-        assert found[j, i] == pytest.approx(trial.tangent(j, i), rel=1e-9, abs=1e-13)
+@pytest.mark.parametrize("acts_on", ["ampa", "gaba"])
+def test_the_trace_is_what_a_unit_of_weight_does_to_the_potential(acts_on):
+    """Two runs that differ by 0.5 mV in one synapse: their potentials differ by half of its trace, in every tick."""
+    found, traces = [], []
+    for extra in (0.0, 0.5):
+        world, _, runner, table = circuit(acts_on=acts_on, delay="5 ms", rate=1e-9)
+        table[Synapse.weight][0] += np.float32(extra)
+        source, target = int(presynaptic(table)[0]), int(table[Synapse.post][0])
+        world[Inputs.v][:] = 0
+        v = []
+        for tick in range(120):
+            world[Inputs.stimulus][source] = 200.0 if tick in (3, 4, 20, 21, 22) else 0.0
+            runner.step()
+            v.append(float(world[Inputs.v][target]))
+            if extra:
+                slots = table[Eprop.trace].shape[1]
+                traces.append(float(table[Eprop.trace][0, (tick - 5) % slots]))  # of the first source
+        found.append(np.array(v))
+    sign = 1 if acts_on == "ampa" else -1
+    assert max(traces) > 0.9 and abs(found[0]).max() < 15
+    assert found[1] - found[0] == pytest.approx(sign * 0.5 * np.array(traces), abs=2e-3)
 
 
-def test_with_recurrence_eprop_is_near_the_gradient_and_random_feedback_is_not():
-    """Correlation 0.82 in a prototype (reference/working-points.md): here above 0.7, and below 1."""
-    near, far = [], []
-    for seed in range(8):
-        trial = Trial(seed, recurrent=0.5)
-        feedback = np.random.default_rng(seed).normal(size=(CELLS, OUTPUTS))
-        near.append(np.corrcoef(trial.eprop().ravel(), trial.bptt().ravel())[0, 1])
-        far.append(np.corrcoef(trial.eprop(feedback).ravel(), trial.bptt().ravel())[0, 1])
-    assert 0.7 < np.mean(near) < 0.999 and np.mean(far) < np.mean(near) - 0.2, (near, far)
+def reference(table, pre, post, first, trains, threshold, v, start) -> np.ndarray:
+    """Weights by the formulas of the docstring, in double precision."""
+    delay, ticks = table[Synapse.delay].astype(int), len(trains)
+    left, keep, to_v, arrival_v, arrival = (float(x) for x in table[Eprop.psp])
+    fade, jump = (float(x) for x in table[Eprop.adaptation])
+    step, gamma, kappa, full, highest = (float(x) for x in table[Eprop.step])
+    decay, per_spike, aim, strength = (float(x) for x in table[Eprop.rates])
+    w = start.astype(float)
+    held, adapted, ebar = np.zeros((3, w.size))
+    drive, potential = {}, {}
+    history = {n: [] for n in set(pre)}
+    hz = dict.fromkeys(set(post), aim)
+    level = np.zeros((2, 2))
+    for tick in range(ticks):
+        fired = trains.get(tick, set())
+        for row, column in enumerate((Eprop.answer, Eprop.teacher)):
+            for k, (low, count) in enumerate(table[column]):
+                spikes = len(fired & set(range(low, low + count)))
+                level[row, k] = level[row, k] * kappa + spikes / count * (1 - kappa) * 1000
+        error = (level[1] - level[0]) / full if level[1].sum() > 0.1 * full else np.zeros(2)
+        for n in history:
+            potential[n] = potential.get(n, 0.0) * keep + drive.get(n, 0.0) * to_v + (n in fired) * arrival_v
+            drive[n] = drive.get(n, 0.0) * left + (n in fired) * arrival
+            history[n].append(potential[n])
+        for n in hz:
+            hz[n] = hz[n] * decay + (n in fired) * per_spike
+        for j in range(w.size):
+            n = post[j]
+            slope = gamma * (1.0 if n in fired else max(1 - abs(v[n] - threshold[n]) / threshold[n], 0.0))
+            past = history[pre[j]][tick - delay[j]] if tick >= delay[j] else 0.0
+            e = slope * (past - held[j])
+            held[j] = held[j] * keep + adapted[j] * (1 - keep)
+            adapted[j] = adapted[j] * fade + jump * e
+            ebar[j] = kappa * ebar[j] + e
+            signal = table[Eprop.feedback][n - first].astype(float) @ error
+            w[j] = np.clip(w[j] + step * (signal * ebar[j] + strength * (1 - hz[n] / aim) * e), 0, highest)
+    return w
 
 
-def test_an_adapting_cell_worked_by_hand():
-    """One input spike at step 0, a spike of the cell at step 1, psi given: e and eps of equations 23 to 25."""
-    steps, beta = 3, np.array([0.5])
-    x = np.zeros((steps, 2))
-    x[0, 0], x[2, 1] = 1.0, 1.0  # the second source is the cell itself, a step late
-    psi = np.array([[0.2], [0.3], [0.1]])
-    z = np.array([[0.0], [1.0], [0.0]])
-    e0 = 0.2 * 1.0
-    eps1 = 0.2 * 1.0
-    e1 = 0.3 * (ALPHA - 0.5 * eps1)
-    eps2 = 0.3 * ALPHA + (RHO - 0.3 * 0.5) * eps1
-    e2 = 0.1 * (ALPHA**2 - 0.5 * eps2)
-    error = np.array([[0.0], [0.0], [2.0]])
-    expected = 2.0 * 3.0 * (KAPPA**2 * e0 + KAPPA * e1 + e2) + 0.7 * (e0 + e1 + e2)
-    found = np.zeros((1, 2))
-    eprop_gradient(x, np.ones(2), z, psi, error, np.array([[3.0]]), ALPHA, KAPPA, RHO, beta, np.array([0.7]), found)
-    assert found[0, 0] == pytest.approx(expected, rel=1e-12)
-    assert found[0, 1] == pytest.approx((2.0 * 3.0 + 0.7) * 0.1, rel=1e-12)
+@pytest.mark.parametrize("adapts", [False, True])
+@pytest.mark.parametrize("to", ["hidden", "answer"])
+def test_random_trains_agree_with_the_slow_reference(adapts, to):
+    world, network, _, table = circuit(to=to, adapts=adapts, regular=0.3)
+    pre, post, start = presynaptic(table), table[Synapse.post].copy(), table[Synapse.weight].copy()
+    rng, total = np.random.default_rng(4), network.neuron_count
+    trains = {tick: set(np.flatnonzero(rng.random(total) < 0.1).tolist()) for tick in range(150)}
+    world[Inputs.v][:] = rng.uniform(0, 15, total)
+    for tick in range(150):
+        world[Spikes.fired][:] = 0
+        world[Spikes.fired][list(trains[tick])] = 1
+        world[Now.tick][0] = tick
+        eprop(table, world)
+    expected = reference(table, pre.tolist(), post.tolist(), int(post.min()), trains,
+                         world[Inputs.threshold].astype(float), world[Inputs.v].astype(float), start)  # fmt: skip
+    assert table[Synapse.weight] == pytest.approx(expected, abs=2e-4) and (abs(expected - start) > 0.01).any()
+    assert table[Eligibility.adapted].any() == (adapts and to == "hidden")
 
 
-def test_the_output_gradient_is_that_of_the_loss():
-    """Nothing is approximated there: central differences."""
-    trial = Trial(3, recurrent=0.5)
-    found = np.zeros_like(trial.w_out)
-    output_gradient(trial.z, trial.sign[GIVEN:], trial.error, KAPPA, found)
-    for k, j in ((0, 0), (1, 5), (2, 9), (1, 13)):
-        losses = []
-        for step in (1e-5, -2e-5):
-            trial.w_out[k, j] += step
-            losses.append(trial.run())
-        trial.w_out[k, j] += 1e-5
-        assert found[k, j] == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-5, abs=1e-9)
+def test_answers_hear_their_own_error_and_hidden_cells_all_of_them():
+    assert np.array_equal(circuit(to="answer")[3][Eprop.feedback], np.repeat(np.eye(2), 4, axis=0))
+    hidden = circuit(targets=200)[3][Eprop.feedback]
+    assert hidden.shape == (200, 2) and abs(hidden.mean()) < 0.15 and hidden.std() == pytest.approx(1, abs=0.1)
+    assert np.array_equal(hidden, circuit(targets=200)[3][Eprop.feedback]), "of the seed"
 
 
-def test_spikes_reset_hold_and_adapt():
-    """A cell under a steady input: intervals are never shorter than the hold, and grow if it adapts."""
-    inputs, w = np.ones((400, 1)), np.full((2, 3), 0.0)
-    w[:, 0] = 0.4
-    x, (z, psi), y = np.zeros((400, 3)), np.zeros((2, 400, 2)), np.zeros((400, 1))
-    forward(inputs, w, np.ones(3), np.ones((1, 2)), ALPHA, KAPPA, RHO, np.array([0.0, 0.3]), TH, GAMMA, 4, x, z, psi, y)
-    plain, adapting = (np.diff(np.flatnonzero(z[:, j])) for j in (0, 1))
-    assert plain.min() >= 5 and np.ptp(plain[2:]) <= 1 and adapting[-1] > adapting[0] + 2
-    assert (psi[1:5][z[0:4] > 0] == 0).all() and psi.max() <= GAMMA / TH
+def test_a_teacher_is_needed_for_each_answer():
+    with pytest.raises(UserError, match=r"expected a teacher for each population of toy\.nobody"):
+        circuit(answer="toy.nobody")
+    with pytest.raises(UserError, match="expected a teacher for each"):
+        circuit(teacher="toy.hidden")
+
+
+def lesson(learning: bool, seed: int, told: str = "right") -> float:
+    """Share of 20 silent tests that the right answer fires more in, after 40 lessons of 200 ms."""
+    world, network, runner, _ = circuit(to="answer", sources=10, learning=learning, seed=seed, rate=20)
+    rng, stimulus = np.random.default_rng(seed), world[Inputs.stimulus]
+    at = {p.name: slice(p.first, p.first + p.count) for p in network.populations}
+    fired = np.zeros(network.neuron_count)
+
+    def show(k: int, teacher: int | None) -> np.ndarray:
+        fired[:] = 0
+        for tick in range(200):
+            stimulus[:] = 0
+            if tick < 100:
+                # the other channel's sources fire too, half as much
+                for c, name in enumerate("xy"):
+                    group = at[f"toy.{name}.source"]
+                    stimulus[group] = np.where(rng.random(10) < (0.5 if c == k else 0.2), 40.0, 0.0)
+                if teacher is not None:
+                    stimulus[at[f"toy.{'xy'[teacher]}.teacher"]] = 40.0
+            runner.step()
+            fired[:] += world[Spikes.fired] > 0
+        return fired
+
+    for _ in range(40):
+        k = int(rng.integers(2))
+        show(k, k if told == "right" else int(rng.integers(2)))
+    right = 0
+    for test in range(20):
+        counts = show(test % 2, None)
+        mine, other = (counts[at[f"toy.{'xy'[c]}.answer"]].sum() for c in (test % 2, 1 - test % 2))
+        right += (mine > other) + 0.5 * (mine == other)
+    return right / 20
+
+
+def test_answers_learn_what_their_teachers_say():
+    """Chance is a half. Without learning, or with teachers that know nothing, they cannot tell."""
+    found = {(told, on): np.mean([lesson(on, seed, told) for seed in (1, 2, 3)])
+             for told, on in (("right", True), ("right", False), ("by chance", True))}  # fmt: skip
+    assert found["right", True] >= 0.95 and found["right", False] < 0.7 and found["by chance", True] < 0.75, found
+
+
+def test_no_table_without_the_rule_pays_for_it():
+    world, _, runner = build({"e": cell(count=20)}, [{"from": "e", "to": "e", "indegree": 3, "psp": "1 mV"}])
+    spikes_of(world, runner, 10)
+    assert "eprop" not in {c.system.name for _, c in runner.calls()} and Learning.on not in world.arrays

@@ -20,6 +20,7 @@ STORED = [
             "stdp",
             "triplet_stdp",
             "three_factor",
+            "eprop",
             "taught_depression",
             "heterosynaptic",
             "homeostasis",

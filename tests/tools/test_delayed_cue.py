@@ -21,7 +21,7 @@ def test_a_trial_says_the_cue_only_at_its_beginning():
 
 
 def test_a_small_net_learns_a_short_delay_and_shuffled_or_no_learning_does_not():
-    """Chance is a quarter. A net that learnt from shuffled labels may be right of one cue of four by luck, or of two."""
+    """Chance is a quarter. A net that learnt from shuffled labels may be right of one cue of four by luck, or two."""
     found = {arm: train(1, arm, SHORT, SMALL, 40, tests=200)["accuracy"] for arm in ("symmetric", "off", "shuffled")}
     assert found["symmetric"] >= 0.9 and found["off"] < 0.36 and found["shuffled"] < 0.6, found
 
