@@ -97,9 +97,11 @@ def reference(table, pre, post, first, trains, threshold, v, start) -> np.ndarra
 
 
 @pytest.mark.parametrize("adapts", [False, True])
-@pytest.mark.parametrize("to", ["hidden", "answer"])
-def test_random_trains_agree_with_the_slow_reference(adapts, to):
-    world, network, _, table = circuit(to=to, adapts=adapts, regular=0.3)
+@pytest.mark.parametrize(("to", "acts_on"), [("hidden", "ampa"), ("answer", "ampa"), ("hidden", "gaba")])
+def test_random_trains_agree_with_the_slow_reference(adapts, to, acts_on):
+    """Inhibition grows where excitation would shrink."""
+    world, network, _, table = circuit(to=to, adapts=adapts, acts_on=acts_on, regular=0.3)
+    assert table[Eprop.step][0] == pytest.approx((1 if acts_on == "ampa" else -1) * 2.0 * PSP / 1000)
     pre, post, start = presynaptic(table), table[Synapse.post].copy(), table[Synapse.weight].copy()
     rng, total = np.random.default_rng(4), network.neuron_count
     trains = {tick: set(np.flatnonzero(rng.random(total) < 0.1).tolist()) for tick in range(150)}
