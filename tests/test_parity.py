@@ -469,6 +469,49 @@ def test_the_whole_brain_fires_the_same_spikes_for_1000_ticks(scene, on_cpu):
     assert device.log["graphs"] == ticks and device.log["launches"] > 25 * ticks
 
 
+def learners(device=None):
+    """(world, runner) of a small noisy network in which every rule learns."""
+    from engine.device import DeviceRunner
+    from systems.spawn.circuit_model import Circuit
+    from tests.systems.nets import PERIODS, build_circuits, cell
+
+    noisy = {"background": {"psp": "3 mV", "rate": "600 Hz"}}
+    more = {"heterosynaptic": {"pull": 0.01}, "scaling": {"rate": "20 Hz", "step": 0.02, "every": "50 ms"}}
+    rules = [
+        {"kind": "stdp", "a_plus": 0.05, "a_minus": 0.05, **more}, {"kind": "triplet", **more},
+        {"kind": "three_factor", "by": "toy.reward", "reference": "20 Hz", "rate": 5},
+        {"kind": "eprop", "answer": "toy.answer", "teacher": "toy.teacher", "rate": 5, "regular": 0.1},
+        {"kind": "depression", "use": 0.2, "recovery": "200 ms"},
+        {"kind": "facilitation", "use": 0.1, "recovery": "50 ms", "facilitation": "500 ms"},
+    ]  # fmt: skip
+    to = {"from": "e", "to": "e", "indegree": 12, "psp": "0.4 mV", "delay": ["1 ms", "9 ms"]}
+    cells = {"e": cell(count=150, **noisy), "reward": cell(count=10, **noisy),
+             "answer": cell(per="way", count=5, **noisy), "teacher": cell(per="way", count=5, **noisy)}  # fmt: skip
+    circuit = Circuit.model_validate({
+        "structure": "toy", "title": "all rules", "groups": {"way": ["x", "y"]}, "cells": cells,
+        "projections": [{**to, "name": rule["kind"], "rule": rule} for rule in rules],
+    })  # fmt: skip
+    world, _, runner = build_circuits([circuit])
+    return world, runner if device is None else DeviceRunner(world, TICK, PERIODS, device)
+
+
+def test_all_rules_together_learn_the_same_weights():
+    """Also where the device runs what does not meet side by side."""
+    from components.network import Synapse
+
+    kinds, found = ("stdp", "triplet", "three_factor", "eprop", "depression", "facilitation"), []
+    for device in (None, Shim(), Shim(backwards=True)):
+        world, runner = learners(device)
+        start = {k: world.tables[f"synapses_ampa_{k}_toy:{k}"][Synapse.weight].copy() for k in kinds}
+        runner.run(401)
+        if device is not None:
+            runner.catch_up(everything=True)
+        found.append({k: world.tables[f"synapses_ampa_{k}_toy:{k}"][Synapse.weight].copy() for k in kinds})
+        assert all((found[-1][k] != start[k]).mean() > 0.5 for k in kinds), "each of them learns"
+    for other in found[1:]:
+        assert [k for k in kinds if other[k].tobytes() != found[0][k].tobytes()] == []
+
+
 @needs_gpu
 @pytest.mark.parametrize("scene", ["stimulate", "newborn"])
 def test_a_gpu_fires_the_same_spikes_for_1000_ticks(scene, on_cpu):
