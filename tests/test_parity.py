@@ -345,10 +345,10 @@ def muscle_drive(rng):
 
 
 MAKERS = {f.__name__: f for f in (
+    triplet_stdp, three_factor, eprop, heterosynaptic, homeostasis, facilitation,
     sum_drive, sense_spindles, sense_tendon_organs, sense_touch, deliver_modulated, deliver_spikes, background_noise,
     low_threshold_burst, lif_integrate, collect_spikes, stdp, taught_depression, modulate, muscle_drive,
-    sense_vestibular, depression, reflex_gate, triplet_stdp, three_factor, eprop, heterosynaptic, homeostasis,
-    facilitation,
+    sense_vestibular, depression, reflex_gate,
 )}  # fmt: skip
 
 

@@ -280,7 +280,8 @@ class Shell:
 
     def look(self, line: Line) -> None:
         line.refuse(amount=True)
-        self.act(self.meant("look"), line, picture=picture_of(line))
+        action = self.meant("look")
+        self.act(action, line, **to_see(action, line))
 
     def sound(self, line: Line) -> None:
         line.refuse(amount=True)
@@ -296,7 +297,8 @@ class Shell:
         from components.learning import Learning
 
         line.refuse(last=True, amount=line.word == "teach")
-        look, reward, picture = self.meant("look"), self.meant("reward"), picture_of(line)
+        look, reward = self.meant("look"), self.meant("reward")
+        seen = to_see(look, line)
         times = _count(line, 10) if line.word == "train" else 1
         learners = self.learners()
         if not learners or Learning.on not in self.sim.world.arrays:
@@ -312,7 +314,7 @@ class Shell:
         try:
             with common.Interrupt() as interrupt, self.bar(times * (look.last + reward.last + PAUSE_MS), quiet) as bar:
                 for _ in range(times):
-                    self.act(look, Line("look"), picture=picture)
+                    self.act(look, Line("look"), **seen)
                     self.pass_time(look.last, interrupt, bar)
                     self.act(reward, Line("reward"))
                     self.pass_time(reward.last + PAUSE_MS, interrupt, bar)
@@ -354,9 +356,9 @@ class Shell:
         A picture is told by the nearest of the pictures' mean responses at the other moments.
         """
         from engine.snapshot import Marks
-        from systems import pictures
 
-        look, glob, names = self.meant("look"), getattr(self.words_of, key), pictures.names()
+        look, glob = self.meant("look"), getattr(self.words_of, key)
+        seen, names = sights(look)
         if glob is None:
             raise UserError(f"{line.word}: this scene has no {noun} population (its block `shell` has no `{key}`)")
         if look.last is None:
@@ -376,7 +378,7 @@ class Shell:
                     moment = marks.mark()
                     for k, name in enumerate([*names, None]):
                         if name is not None:
-                            self.show(look, name)
+                            self.show(look, {seen: name})
                         self.pass_time(whole, interrupt, None)
                         counts[s, k] = self.counted(cells, moment.tick, edges)
                         marks.recall(moment)
@@ -387,12 +389,12 @@ class Shell:
             marks.recall(home)
         self.tell(names, edges, counts)
 
-    def show(self, look, name: str) -> None:
+    def show(self, look, seen: dict) -> None:
         """A picture that the session does not remember."""
         from systems.timeline import actions_of
 
         event = look.event(float(self.sim.tick))
-        deed = event.action.model_copy(update={"picture": name})
+        deed = event.action.model_copy(update=seen)
         event = type(event).model_construct(at=event.at, last=event.last, **{event.verb: deed})
         for action in actions_of(event, self.sim.timeline.targets):
             self.sim.timeline.add(action)
@@ -474,10 +476,10 @@ class Shell:
     # words ------------------------------------------------------------------------------------------------------
     def names(self) -> dict[str, list[str]]:
         """What can be named here, by kind."""
-        from systems import pictures
-
         sim = self.sim
-        found = {"pictures": pictures.names(), "actions": [a.name for a in sim.timeline.actions]}
+        found = {"actions": [a.name for a in sim.timeline.actions]}
+        if self.words_of.look in found["actions"]:
+            found["pictures"] = sights(self.meant("look"))[1]
         if sim.network is not None:
             found["cells"] = [p.name for p in sim.network.populations]
         if sim.body is not None:
@@ -544,15 +546,29 @@ def nearest(counts: np.ndarray) -> float:
     return hits / (moments * kinds)
 
 
-def picture_of(line: Line) -> str:
-    """A shipped picture's name, or the whole path of a file, so that a saved scene finds it from anywhere."""
+def sights(look) -> tuple[str, list[str]]:
+    """(key of an action that says what is seen, what it may be): a shipped picture, or one of a verb's patterns."""
+    from typing import get_args
+
     from systems import pictures
 
-    name = line.name
-    name = next((known for known in pictures.names() if known.lower() == name.lower()), name)
-    path = pictures.path_of(name)
-    pictures.read_picture(name)
-    return name if name in pictures.names() else str(path.resolve())
+    if getattr(look.do.action, "picture", None) is not None:
+        return "picture", pictures.names()
+    return "pattern", list(get_args(type(look.do.action).model_fields["pattern"].annotation))
+
+
+def to_see(look, line: Line) -> dict[str, str]:
+    """The key and the picture that a line names; of a file the whole path, so that a saved scene finds it."""
+    from systems import pictures
+
+    key, known = sights(look)
+    name = next((k for k in known if k.lower() == line.name.lower()), line.name)
+    if key == "pattern" and name not in known:
+        raise UserError(f"{line.word}: expected one of {', '.join(known)}, got {name[:60]}")
+    if key == "picture":
+        pictures.read_picture(name)
+        name = name if name in known else str(pictures.path_of(name).resolve())
+    return {key: name}
 
 
 def _ticks(line: Line, text: str) -> int:

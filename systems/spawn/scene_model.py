@@ -799,7 +799,7 @@ class Shell(Part):
     """What the words of `encephagen shell` mean in this scene."""
 
     look: Text | None = None
-    """The action, by its name, that shows a picture: stimulates by one."""
+    """The action, by its name, that shows a picture or a pattern; which one is changed."""
     sound: Text | None = None
     """The action that makes a sound."""
     reward: Text | None = None
@@ -907,7 +907,7 @@ class Scene(Part):
             action = next((a for a in self.actions if a.name == name), None)
             if action is None:
                 raise misfit(f"there is no action {shown(name)}", "shell", word)
-            if word == "look" and getattr(action.do.action, "picture", None) is None:
+            if word == "look" and not any(getattr(action.do.action, key, None) for key in ("picture", "pattern")):
                 raise misfit(f"expected an action with a picture, {shown(name)} has none", "shell", word)
 
     def _check_repeat(self, repeat: Repeat | None, last: float, before: bool, *path: str | int) -> None:

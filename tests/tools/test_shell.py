@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import BaseModel
 
 import encephagen
 from engine.errors import UserError
@@ -61,7 +62,8 @@ def shell(command, monkeypatch):
 
     def shell(scene: str, *lines: str, options=()):
         monkeypatch.setattr("sys.stdin", io.StringIO("".join(line + "\n" for line in lines)))
-        return command("shell", scene, *options)
+        code, out, err = command("shell", scene, *options)
+        return code, out, "".join(x for x in err.splitlines(True) if not x.startswith("compiling the kernels"))
 
     return shell
 
@@ -199,6 +201,24 @@ def test_nearest_tells_what_can_be_told():
     assert nearest(apart) == 1.0
     assert nearest(np.zeros((3, 4, 9))) == 0.25, "silence tells nothing"
     assert nearest(np.ones((3, 4, 9))) == 0.25
+
+
+def test_a_verb_with_patterns_is_looked_at_too():
+    """As well as one with pictures: `look` says which of its patterns is shown."""
+    from types import SimpleNamespace
+    from typing import Literal
+
+    from tools.shell import sights, to_see
+
+    class Panel(BaseModel):
+        pattern: Literal["face", "blank"] = "face"
+
+    look = SimpleNamespace(do=SimpleNamespace(action=Panel()))
+    assert sights(look) == ("pattern", ["face", "blank"]) and to_see(look, Line("look", ["Blank"])) == {
+        "pattern": "blank"
+    }
+    with pytest.raises(UserError, match="look: expected one of face, blank, got A"):
+        to_see(look, Line("look", ["A"]))
 
 
 def test_a_line_is_names_an_amount_and_a_time():
