@@ -14,6 +14,7 @@ class Spikes(Resource):
 class Inputs(Resource):
     """Columns of Membrane over the global neuron index, for whoever addresses neurons by name."""
 
+    v = column("f4", unit="mV", doc="Membrane.v of every neuron; shape [neuron_count].")
     stimulus = column("f4", unit="mV", doc="Membrane.stimulus of every neuron; shape [neuron_count].")
     sense = column("f4", unit="mV", doc="Membrane.sense of every neuron; shape [neuron_count].")
     threshold = column("f4", unit="mV", doc="Membrane.threshold of every neuron; shape [neuron_count].")

@@ -18,14 +18,16 @@ from components.network import Gained, Gains, SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
 from systems import rhythm
-from systems.bursts import burst_onsets, spectral_peak
+from systems.bursts import burst_onsets, limb_rank, spectral_peak
 from systems.spawn.network import fanout_of
 
 UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "",
         "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
-        "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": ""}  # fmt: skip
+        "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": "",
+        "limbs_together": "", "limbs_in_step": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
+           "limbs_together": "angle", "limbs_in_step": "angle",
            "muscle_activation": "muscle", "posture_height": "part",
            "upright_time": "part"}  # what the probe's `of` names, if no population  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
@@ -33,6 +35,7 @@ PEAK_MS = 20  # width of the sliding window of a peak rate that names none
 PIECE_MS = 20_000  # a peak in a long window is looked for in pieces, well within the spikes in memory
 RHYTHM_MS = 10  # bins of what is searched for bursts
 KINDS = ("local", "long_range", "other", "background")
+LIMB_SHARE = 0.02  # of the body's mass: what weighs less is a finger or an eye, no limb
 
 
 # spike statistics -----------------------------------------------------------------------------------------------
@@ -191,6 +194,20 @@ class BodyNames:
         self.angle = {model.joint(j).name: int(model.jnt_qposadr[j]) for j in range(model.njnt)
                       if int(model.jnt_type[j]) == hinge}  # fmt: skip
         self.part = {model.body(b).name: b for b in range(1, model.nbody)}
+        self._moves = {int(model.jnt_qposadr[j]): int(model.jnt_bodyid[j]) for j in range(model.njnt)}
+        self._parent = np.array(model.body_parentid)
+        heavy = np.flatnonzero(model.body_subtreemass >= LIMB_SHARE * model.body_subtreemass[0])
+        self._trunk = np.bincount(self._parent[heavy], minlength=model.nbody) >= 2  # two limbs or more hang on it
+
+    def limbs(self, columns: np.ndarray) -> np.ndarray:
+        """For each column of qpos the part at which its limb begins: the uppermost that hangs on the trunk."""
+        found = []
+        for column in columns:
+            part = self._moves[int(column)]
+            while self._parent[part] and not self._trunk[self._parent[part]]:
+                part = int(self._parent[part])
+            found.append(part)
+        return np.array(found)
 
     def select(self, what: str, glob: str) -> np.ndarray:
         """Columns of the joints or rows of the parts that match."""
@@ -279,7 +296,7 @@ class Probes:
                         raise UserError("upright_time: expected a body that says when it has fallen (`fell`)")
                 if probe.with_ is not None:
                     key = "with"
-                    self._with[probe.name] = self._select("population", probe.with_)
+                    self._with[probe.name] = self._select(KIND_OF.get(probe.measure, "population"), probe.with_)
             except UserError as error:
                 raise self.sim.source.error(str(error), "probes", number, key) from None
 
@@ -421,6 +438,10 @@ class Probes:
                 highest[window] = max(value, highest.get(window, -math.inf))
         return float(np.mean(list(highest.values()))) if highest else math.nan
 
+    def of(self, probe) -> tuple[str, np.ndarray]:
+        """What it looks at: "population" and neurons, "angle" and columns of qpos, "part" or "muscle" and rows."""
+        return self._of[probe.name]
+
     def reached(self, probe) -> bool:
         """Whether the probe's last window has passed."""
         return self.sim.tick >= self._pieces[probe.name][-1][2]
@@ -456,6 +477,10 @@ class Probes:
                 return float(np.ptp(chosen, axis=0).max())
             if probe.measure == "joints_moved":
                 return float((np.ptp(chosen, axis=0) >= self._threshold[probe.name][1]).sum())
+            if probe.measure in LIMBS:
+                columns = np.unique(np.concatenate([rows, self._with.get(probe.name, rows)]))
+                limbs = self.names.limbs(columns)
+                return limb_rank(trace[:, columns], limbs, float(self.scene.record.every), LIMBS[probe.measure])
             if probe.measure == "spectral_peak":
                 return spectral_peak(chosen, float(self.scene.record.every))
             return float(chosen.mean()) * (1000.0 if kind == "part" else 1.0)
@@ -522,6 +547,7 @@ class Probes:
 
 
 COUNTED = ("rate_hz", "spike_count")
+LIMBS = {"limbs_together": "bouts", "limbs_in_step": "phases"}
 RHYTHMIC = ("cycle_frequency", "cycle_cv", "phase_vector")
 
 

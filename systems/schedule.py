@@ -6,7 +6,11 @@ from systems.collect_spikes import collect_spikes
 from systems.deliver_modulated import deliver_modulated
 from systems.deliver_spikes import deliver_spikes
 from systems.depression import depression
+from systems.eprop import eprop
+from systems.facilitation import facilitation
 from systems.flush_spikes import flush_spikes
+from systems.heterosynaptic import heterosynaptic
+from systems.homeostasis import homeostasis
 from systems.lif_integrate import lif_integrate
 from systems.low_threshold_burst import low_threshold_burst
 from systems.modulate import modulate
@@ -20,7 +24,9 @@ from systems.sense_vestibular import sense_vestibular
 from systems.stdp import stdp
 from systems.sum_drive import sum_drive
 from systems.taught_depression import taught_depression
+from systems.three_factor import three_factor
 from systems.timeline import timeline
+from systems.triplet_stdp import triplet_stdp
 
 TICK = (
     #     phase       runs every   systems, in the order they run
@@ -30,7 +36,22 @@ TICK = (
     Phase("deliver", "tick", (deliver_modulated, deliver_spikes, background_noise)),  # spike ring -> arrivals
     # arrivals -> v, spikes
     Phase("integrate", "tick", (low_threshold_burst, lif_integrate, collect_spikes)),
-    Phase("learn", "tick", (stdp, taught_depression, depression)),  # spikes, traces -> weights
+    # spikes, traces, a third factor -> weights
+    Phase(
+        "learn",
+        "tick",
+        (
+            stdp,
+            triplet_stdp,
+            three_factor,
+            eprop,
+            taught_depression,
+            heterosynaptic,
+            homeostasis,
+            depression,
+            facilitation,
+        ),
+    ),
     Phase("modulate", "tick", (modulate,)),  # filtered spikes -> gains
     Phase("gate", "tick", (reflex_gate,)),  # gating populations -> gain of each reflex arc
     Phase("act", "tick", (muscle_drive,)),  # motor-neuron spikes -> activation

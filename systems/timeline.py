@@ -15,6 +15,7 @@ from engine.errors import UserError
 from engine.schedule import Now
 from engine.system import system
 from engine.units import shown
+from systems.pictures import read_picture, seen
 
 GRAVITY = 9.81
 SILENCED = np.float32(1e30)
@@ -43,10 +44,11 @@ class Action:
     path: tuple[tuple, ...] = ()  # (tick, patch) of a stroke, (tick, x, y, z [m]) of a grab
     drift: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of hands that hold [m/s]
     number: int = 0  # in the order they were added
+    picture: str = ""  # a drive by brightness
 
     @property
     def label(self) -> str:
-        return f"{self.verb} {self.of}".strip()
+        return " ".join(part for part in (self.verb, self.of, self.picture) if part)
 
     def step(self, tick: int) -> tuple:
         """The way-point in force."""
@@ -129,6 +131,7 @@ class Targets:
     def __init__(self, network=None, body=None):
         self.network, self.body = network, body
         self._neurons: dict[str, np.ndarray] = {}
+        self._brightness: dict[tuple[str, str], np.ndarray] = {}
         self.held = np.zeros(0, np.uint8)
 
     def settle_in(self, world) -> None:
@@ -144,9 +147,23 @@ class Targets:
             self._neurons[selector] = self.network.neurons(selector)
         return self._neurons[selector]
 
+    def brightness(self, selector: str, picture: str) -> np.ndarray | np.float32:
+        """How bright a picture is, 0..1, where each of the selected neurons has its place; each population sees it."""
+        if not picture:
+            return np.float32(1)
+        if (selector, picture) not in self._brightness:
+            image, rows = read_picture(picture), self.neurons(selector)
+            found = np.zeros(rows.size, np.float32)
+            for population in self.network.select(selector):
+                mine = np.searchsorted(rows, population.first) + np.arange(population.count)
+                found[mine] = seen(image, population.count)
+            self._brightness[selector, picture] = found
+        return self._brightness[selector, picture]
+
     def check(self, action: Action) -> None:
         if action.verb in ("stimulate", "inhibit", "silence", "restore"):
             self.neurons(action.of)
+            self.brightness(action.of, action.picture)
             return
         if self.body is None:
             raise UserError(f"{action.verb}: this scene has no body")
@@ -267,7 +284,8 @@ def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, g
         stimulus[:] = 0.0
         for a in active:
             if a.verb in ("stimulate", "inhibit"):
-                stimulus[targets.neurons(a.of)] += np.float32(a.value if a.verb == "stimulate" else -a.value)
+                bright = targets.brightness(a.of, a.picture)
+                stimulus[targets.neurons(a.of)] += np.float32(a.value if a.verb == "stimulate" else -a.value) * bright
     if changed & {*PRESSING}:
         hand[:] = 0.0
         for a in active:
@@ -402,5 +420,6 @@ def _action(event, targets: Targets, tick_ms: float) -> Action:
     if verb == "turn":
         return Action(start, end, "turn", e.joint, e.torque)
     if verb in ("stimulate", "inhibit"):
-        return Action(start, end, verb, e.population, e.drive)
+        picture = getattr(e, "picture", None) or ""
+        return Action(start, end, verb, e.population, e.drive, picture=picture)
     return Action(start, -1 if verb == "restore" else end, verb, e.population)

@@ -252,6 +252,78 @@ def depression(rng):
     }  # fmt: skip
 
 
+def triplet_stdp(rng):
+    """Spikes in all ten substeps: of both ends in one tick, in either order, and in one substep."""
+    n, table = plastic(rng)
+    fired = np.zeros(NEURONS, np.uint8)
+    listed = table["ids"][: table["count"][0]]
+    fired[listed] = rng.integers(1, 11, listed.size)
+    table |= {"substeps": np.array([10], L), "fired": fired, "step": np.array([0.2, 0.1, 0.15, 0.1, 1.0], F)}
+    for end in ("pre", "post"):
+        table |= {f"{end}_decay": np.exp(-np.arange(3000) / 200).astype(F),
+                  f"{end}_slow_decay": np.exp(-np.arange(4000) / 900).astype(F),
+                  f"{end}_trace": number(rng, 0, 3, 200), f"{end}_slow": number(rng, 0, 3, 200),
+                  f"{end}_tick": rng.integers(2000, 2500, 200).astype(I),
+                  f"{end}_sub": rng.integers(1, 11, 200).astype(np.uint8)}  # fmt: skip
+    return n, table
+
+
+def three_factor(rng):
+    """Synapses of all ages, some of them left alone for too long."""
+    n, table = stdp(rng)
+    fired = np.zeros(NEURONS, np.uint8)
+    fired[table["ids"][: table["count"][0]]] = 1
+    table |= {"fired": fired, "step": np.array([1.0, 0.5], F), "rate": np.array([0.02, 1.0], F),
+              "keep": np.array([0.99], F), "by": np.array([600, 40], I),
+              "filter": np.array([0.99, 0.3, 0.999, 0.5], F), "level": np.array([5.0, 4.0], F),
+              "error": number(rng, -1, 3, 16), "trace": number(rng, -2, 2, n) * (rng.random(n) < 0.8),
+              "since": (2500 - rng.integers(1, 18, n)).astype(I)}  # fmt: skip
+    return n, table
+
+
+def eprop(rng):
+    n, table = plastic(rng)
+    table = {k: table[k] for k in ("on", "tick", "post", "source", "span", "weight")}
+    outputs, slots = 3, 16
+
+    def cells():
+        return np.stack(
+            [np.sort(rng.choice(600, outputs, replace=False)), rng.integers(0, 40, outputs)], axis=1
+        ).astype(I)
+
+    return n, table | {
+        "fired": rng.integers(0, 2, NEURONS).astype(np.uint8), "v": number(rng, -10, 20, NEURONS),
+        "threshold": number(rng, 5, 25, NEURONS), "delay": rng.integers(1, 16, n).astype(np.uint8),
+        "psp": number(rng, 0.1, 0.9, 5), "adaptation": np.array([0.99, 0.5], F), "answer": cells(), "teacher": cells(),
+        "step": np.array([0.05, 0.3, 0.95, 50.0, 1.0], F), "rates": np.array([0.99, 1.0, 10.0, 0.2], F),
+        "feedback": number(rng, -1, 1, (200, outputs)), "filtered": number(rng, -1, 1, n),
+        "adapted": number(rng, -1, 1, n), "held": number(rng, -1, 1, n), "level": number(rng, 0, 50, (2, outputs)),
+        "error": np.zeros(outputs, F), "drive": number(rng, 0, 1, 200), "trace": number(rng, 0, 1, (200, slots)),
+        "hz": number(rng, 0, 30, 200), "slope": np.zeros(200, F), "signal": np.zeros(200, F),
+    }  # fmt: skip
+
+
+def heterosynaptic(rng):
+    n, table = plastic(rng)
+    kept = ("on", "ids", "count", "span", "incoming", "row", "weight")
+    return n, {k: table[k] for k in kept} | {"pull": np.array([0.03, 0.4], F)}
+
+
+def homeostasis(rng):
+    n, table = plastic(rng)
+    kept = ("on", "tick", "ids", "count", "span", "incoming", "row", "weight")
+    return n, {k: table[k] for k in kept} | {
+        "goal": np.array([5.0, 0.1, 1.0, 0.1], F), "decay": np.exp(-np.arange(31) / 100).astype(F),
+        "rate": number(rng, 0, 20, 200), "since": rng.integers(2400, 2500, 200).astype(I),
+    }  # fmt: skip
+
+
+def facilitation(rng):
+    n, table = depression(rng)
+    table["recovery_decay"] = table.pop("decay")
+    return n, table | {"facilitation_decay": np.exp(-np.arange(200) / 90).astype(F), "more": number(rng, 0, 0.5, 200)}
+
+
 def reflex_gate(rng):
     n, table = modulate(rng)
     del table["group"]
@@ -273,6 +345,7 @@ def muscle_drive(rng):
 
 
 MAKERS = {f.__name__: f for f in (
+    triplet_stdp, three_factor, eprop, heterosynaptic, homeostasis, facilitation,
     sum_drive, sense_spindles, sense_tendon_organs, sense_touch, deliver_modulated, deliver_spikes, background_noise,
     low_threshold_burst, lif_integrate, collect_spikes, stdp, taught_depression, modulate, muscle_drive,
     sense_vestibular, depression, reflex_gate,
@@ -394,6 +467,49 @@ def test_the_whole_brain_fires_the_same_spikes_for_1000_ticks(scene, on_cpu):
     the_same(scene, device, on_cpu)
     ticks = 1000
     assert device.log["graphs"] == ticks and device.log["launches"] > 25 * ticks
+
+
+def learners(device=None):
+    """(world, runner) of a small noisy network in which every rule learns."""
+    from engine.device import DeviceRunner
+    from systems.spawn.circuit_model import Circuit
+    from tests.systems.nets import PERIODS, build_circuits, cell
+
+    noisy = {"background": {"psp": "3 mV", "rate": "600 Hz"}}
+    more = {"heterosynaptic": {"pull": 0.01}, "scaling": {"rate": "20 Hz", "step": 0.02, "every": "50 ms"}}
+    rules = [
+        {"kind": "stdp", "a_plus": 0.05, "a_minus": 0.05, **more}, {"kind": "triplet", **more},
+        {"kind": "three_factor", "by": "toy.reward", "reference": "20 Hz", "rate": 5},
+        {"kind": "eprop", "answer": "toy.answer", "teacher": "toy.teacher", "rate": 5, "regular": 0.1},
+        {"kind": "depression", "use": 0.2, "recovery": "200 ms"},
+        {"kind": "facilitation", "use": 0.1, "recovery": "50 ms", "facilitation": "500 ms"},
+    ]  # fmt: skip
+    to = {"from": "e", "to": "e", "indegree": 12, "psp": "0.4 mV", "delay": ["1 ms", "9 ms"]}
+    cells = {"e": cell(count=150, **noisy), "reward": cell(count=10, **noisy),
+             "answer": cell(per="way", count=5, **noisy), "teacher": cell(per="way", count=5, **noisy)}  # fmt: skip
+    circuit = Circuit.model_validate({
+        "structure": "toy", "title": "all rules", "groups": {"way": ["x", "y"]}, "cells": cells,
+        "projections": [{**to, "name": rule["kind"], "rule": rule} for rule in rules],
+    })  # fmt: skip
+    world, _, runner = build_circuits([circuit])
+    return world, runner if device is None else DeviceRunner(world, TICK, PERIODS, device)
+
+
+def test_all_rules_together_learn_the_same_weights():
+    """Also where the device runs what does not meet side by side."""
+    from components.network import Synapse
+
+    kinds, found = ("stdp", "triplet", "three_factor", "eprop", "depression", "facilitation"), []
+    for device in (None, Shim(), Shim(backwards=True)):
+        world, runner = learners(device)
+        start = {k: world.tables[f"synapses_ampa_{k}_toy:{k}"][Synapse.weight].copy() for k in kinds}
+        runner.run(401)
+        if device is not None:
+            runner.catch_up(everything=True)
+        found.append({k: world.tables[f"synapses_ampa_{k}_toy:{k}"][Synapse.weight].copy() for k in kinds})
+        assert all((found[-1][k] != start[k]).mean() > 0.5 for k in kinds), "each of them learns"
+    for other in found[1:]:
+        assert [k for k in kinds if other[k].tobytes() != found[0][k].tobytes()] == []
 
 
 @needs_gpu

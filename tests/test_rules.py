@@ -49,6 +49,7 @@ ASSIGN = {
     "systems/spawn/body.py": HANDS - {"ctrl", "act"} | {"qpos", "qvel"},
     "systems/view/capture.py": {"geom_xpos", "geom_xmat"},  # fields of its own frame, which holds copies
     "systems/view/pick.py": {"geom_xpos", "geom_xmat"},  # of an MjData of its own, which no simulation sees
+    "systems/view/still.py": {"qpos", "geom_xpos", "geom_xmat"},  # likewise
     "tools/make_newborn.py": HANDS - {"ctrl", "act"} | {"qpos", "qvel"},
 }
 STEPPERS = {"systems/physics_step.py", "tools/make_newborn.py"}  # who may advance or set the physics

@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "run a scene headless: progress, summary, record, video, snapshot",
     "experiment": "run scenes under several conditions and seeds, and judge their claims",
     "exam": "the neonatal examination: items, bands, controls, lesions",
+    "shell": "a text session: look, sound, touch, reward, teach, test, lesion, save; scripts on standard input",
     "list": "what there is to run",
     "check": "validate a scene, its circuits and its body",
     "schedule": "the order of a tick, and what it costs",

@@ -13,14 +13,14 @@ import numpy as np
 
 from engine.errors import UserError
 from engine.units import DIMENSIONS
-from tools import common, experiment, statistics
+from tools import common, exam_figures, exam_lesions, exam_report, exam_sheet, experiment, statistics
+from tools.exam_lesions import ENOUGH, SAME
 from tools.verdicts import range_of, text_of, values_of
 
 SEEDS = 5
 LESION_SEEDS = 3
-CONTROLS = ("sham", "deafferented")
-ENOUGH = 0.8  # of the seeds that must lie in an item's band, and of the items that must keep theirs under a lesion
-SAME = 0.2  # change in pass fraction that counts as none
+SHAM = "sham"
+CONTROLS = (exam_lesions.CUT, SHAM)  # the lesion first: its world is that of the function
 INTACT = "function"
 
 
@@ -28,19 +28,27 @@ def arguments(parser) -> None:
     parser.add_argument("body", metavar="BODY", nargs="?", default="newborn", help="whose exam (else newborn)")
     parser.add_argument("--seeds", type=common.whole(1, 10_000), metavar="N", help=f"how many (else {SEEDS})")
     parser.add_argument("--lesions", action="store_true", help="silence each nucleus in turn: nuclei x items")
+    parser.add_argument("--nuclei", metavar="GLOB", action="append", default=[],
+                        help="with --lesions: silence these alone; may be repeated")  # fmt: skip
     parser.add_argument("--long", action="store_true", help="the long items too, such as sleep")
     parser.add_argument("--only", metavar="NAME", action="append", default=[], help="this scene alone; may be repeated")
     parser.add_argument("--scenes", metavar="DIR", help="folder with the exam's scenes (else the shipped ones)")
     parser.add_argument("--workers", type=common.whole(1, 256), metavar="N", help="processes (else one per core)")
     parser.add_argument("--out", metavar="DIR", help="folder for the results (else out/exam or out/lesions)")
     parser.add_argument("--resume", action="store_true", help="go on with the folder: skip the trials it holds")
+    parser.add_argument("--no-pictures", action="store_true", help="no time courses, no contact sheet")
     parser.add_argument("--json", metavar="F", help="write items and controls as JSON")
     common.add_quiet(parser)
 
 
 def run(args) -> int:
     args.seeds = args.seeds or (LESION_SEEDS if args.lesions else SEEDS)
+    if args.nuclei and not args.lesions:
+        raise UserError("--nuclei: goes with --lesions")
     runs = opened(args)
+    lacking = uncontrolled(runs)
+    for line in lacking:
+        common.say(f"encephagen: warning: {line}", args.quiet)
     root = Path(args.out or ("out/lesions" if args.lesions else "out/exam"))
     for one in runs:
         one.folder = root / one.name
@@ -53,17 +61,21 @@ def run(args) -> int:
     if interrupt.asked or not finished:
         common.say(f"encephagen: interrupted; the trials done are in {root}: go on with --resume")
         return common.INTERRUPTED
-    found = {"items": items(runs), "controls": controls(runs),
-             "failed": [{"scene": one.name, **f} for one in runs for f in experiment.sorted_failures(one)]}  # fmt: skip
+    about = {"body": args.body, "seeds": runs[0].seeds, "versions": experiment.versions(), **experiment.about()}
+    failed = [{"scene": one.name, **f} for one in runs for f in experiment.sorted_failures(one)]
+    found = {"about": about, "items": items(runs), "controls": controls(runs), "warnings": lacking, "failed": failed}
     if args.lesions:
-        found["lesions"] = lesions(runs)
+        found["lesions"] = exam_lesions.judged(runs, INTACT, pass_fraction)
     experiment.write(root / "results.json", json.dumps(found, indent=2, allow_nan=False) + "\n")
     if args.json:
         common.write_json(args.json, found)
+    figures = {} if args.no_pictures else pictures(runs, root, args.quiet)
+    exam_report.write(root / "report.html", found, runs, figures, args.body)
     if not args.quiet:
         show(found, common.console())
-    good = all(i["pass"] for i in found["items"]) and all(c["pass"] for c in found["controls"])
-    return 0 if good and not found["failed"] else 1
+        common.console().print(f"kept in {root}: report.html, results.json, a folder for each scene", soft_wrap=True)
+    judged = [*found["items"], *found["controls"], *(found["lesions"]["verdicts"] if args.lesions else [])]
+    return 0 if all(one["pass"] for one in judged) and not found["failed"] else 1
 
 
 # what to run ------------------------------------------------------------------------------------------------------
@@ -92,44 +104,44 @@ def opened(args) -> list[experiment.Run]:
             continue
         first = next(iter(scene.experiment.conditions))
         conditions = {INTACT: in_condition(scene, source, first)}
+        wanted = (exam_lesions.CUT,) if args.lesions else CONTROLS
+        conditions |= {c: in_condition(scene, source, c) for c in wanted if c in scene.experiment.conditions}
         if args.lesions:
-            conditions |= {nucleus: silenced(file, nucleus, scene) for nucleus in nuclei(scene)}
-        else:
-            wanted = [c for c in CONTROLS if c in scene.experiment.conditions]
-            conditions |= {c: in_condition(scene, source, c) for c in wanted}
+            conditions |= exam_lesions.conditions(*conditions[INTACT], args.nuclei)
         begin = scene.experiment.first_seed
-        runs.append(experiment.Run(file.stem, scene, source, list(range(begin, begin + args.seeds)), conditions))
+        runs.append(experiment.Run(file.stem, scene, source, list(range(begin, begin + args.seeds)), conditions,
+                                   until=end_of(scene), traced=() if args.no_pictures else (INTACT, SHAM)))  # fmt: skip
     if not runs:
         raise UserError(f"{args.body}: no scene in {folder} examines it; those there are for {', '.join(sorted(seen))}")
+    exam_lesions.check(args.nuclei, runs)
     return runs
 
 
-def nuclei(scene) -> list[str]:
-    """Globs of what is silenced in turn: kinds of cells of some circuits, others as a whole."""
-    import yaml
-
-    from systems.spawn.network import load_circuit
-    from systems.spawn.scene_model import ASSETS
-
-    if scene.brain is None:
-        return []
-    wanted = yaml.safe_load((ASSETS / "exam" / "lesions.yaml").read_text(encoding="utf-8"))
-    kinds = [f"{name}.*.{cell}" for name in wanted["each"] if name in scene.brain.circuits
-             for cell in load_circuit(name)[0].cells]  # fmt: skip
-    return kinds + [f"{name}.*" for name in wanted["whole"] if name in scene.brain.circuits]
+def end_of(scene) -> int | None:
+    """Tick at which the last window of an item has passed; None for the end of the scene."""
+    probes = {probe.name: probe for probe in scene.probes}
+    ends = [probes[claim.probe].windows[-1][1] for claim in scene.expect]
+    return None if None in ends else math.ceil(max(ends))
 
 
-def silenced(file: Path, nucleus: str, scene) -> tuple:
-    """The scene with one nucleus silent."""
-    from engine.scene import load_scene
-    from systems.spawn.scene_model import SCENES, Scene
-
-    return load_scene(
-        file, Scene, [SCENES, Path.cwd()], [f"brain.silence={json.dumps([*scene.brain.silence, nucleus])}"]
-    )
+def uncontrolled(runs: list[experiment.Run]) -> list[str]:
+    """A line for each scene that does something to the body, but lacks a condition in which nothing must follow."""
+    return [f"{one.name}: has no {c} condition, so nothing shows that the response is one (docs/exam.md)"
+            for one in runs if not one.scene.exam.spontaneous for c in CONTROLS
+            if c not in one.scene.experiment.conditions]  # fmt: skip
 
 
 # what came of it --------------------------------------------------------------------------------------------------
+
+
+def pictures(runs: list[experiment.Run], root: Path, quiet: bool) -> dict[str, dict[str, Path]]:
+    """Time courses of every item, scene -> item -> file, and the contact sheet where something can draw it."""
+    figures = {one.name: exam_figures.draw(one, INTACT, SHAM) for one in runs}
+    try:
+        exam_sheet.draw(runs, INTACT, root / "sheet.png")
+    except UserError as error:
+        common.say(f"encephagen: no contact sheet: {error}", quiet)
+    return figures
 
 
 def pass_fraction(one: experiment.Run, claim, condition: str) -> float:
@@ -151,38 +163,25 @@ def items(runs: list[experiment.Run]) -> list[dict]:
                 "interval": [finite(x) for x in statistics.interval(known, f"exam/{one.name}/{claim.probe}")],
                 "unit": DIMENSIONS[dimension].base if dimension is not None else "",
                 "band": [finite(x) for x in claim.bounds], "pass_fraction": share, "seeds": len(one.seeds),
-                "pass": share >= ENOUGH - 1e-9, "source": claim.source,
+                "pass": share >= ENOUGH - 1e-9, "source": claim.source, "values": [finite(x) for x in values],
             })  # fmt: skip
     return found
 
 
 def controls(runs: list[experiment.Run]) -> list[dict]:
     """The first item of each scene, the response, in the conditions in which there must be none."""
-    return [
-        {"scene": one.name, "condition": c, "item": one.scene.expect[0].probe, "pass_fraction": share,
-         "seeds": len(one.seeds), "pass": share <= SAME + 1e-9}
-        for one in runs for c in CONTROLS if c in one.conditions
-        for share in [pass_fraction(one, one.scene.expect[0], c)]
-    ]  # fmt: skip
-
-
-def lesions(runs: list[experiment.Run]) -> dict:
-    """Pass fractions of each scene's response, by nucleus; which nuclei abolish it, and which spare the rest."""
-    names = [one.name for one in runs]
-    rows = list(dict.fromkeys(c for one in runs for c in one.conditions))
-    matrix = {row: {one.name: pass_fraction(one, one.scene.expect[0], row) for one in runs if row in one.conditions}
-              for row in rows}  # fmt: skip
-    intact = matrix[INTACT]
-    shown = {name for name in names if intact[name] >= ENOUGH - 1e-9}  # only what is there can be abolished
-    abolished = {row: [n for n, share in matrix[row].items() if n in shown and share == 0.0] for row in rows[1:]}
-
-    def spares(row: str, name: str) -> bool:
-        others = [n for n in matrix[row] if n != name]
-        return sum(abs(matrix[row][n] - intact[n]) <= SAME + 1e-9 for n in others) >= ENOUGH * len(others) - 1e-9
-
-    own = {name: [row for row in rows[1:] if name in abolished[row] and spares(row, name)] for name in names}
-    return {"matrix": matrix, "abolished": abolished, "own_nuclei": own,
-            "shared_nuclei": [row for row in rows[1:] if len(abolished[row]) >= 2]}  # fmt: skip
+    found = []
+    for one, condition in ((one, c) for one in runs for c in CONTROLS if c in one.conditions):
+        claim = one.scene.expect[0]
+        values = values_of(one.trials, claim.probe, condition, one.seeds)
+        known, share = values[~np.isnan(values)], pass_fraction(one, claim, condition)
+        whole = exam_lesions.whole_of(one, condition)
+        found.append({
+            "scene": one.name, "condition": condition, "item": claim.probe,
+            "value": finite(known.mean() if known.size else math.nan), "values": [finite(x) for x in values],
+            "pass_fraction": share, "seeds": len(one.seeds), "pass": share <= SAME + 1e-9 and whole,
+        })  # fmt: skip
+    return found
 
 
 def finite(value: float) -> float | None:
@@ -205,12 +204,7 @@ def show(found: dict, out) -> None:
                          "holds" if c["pass"] else "FAILS")  # fmt: skip
         out.print(made)
     if "lesions" in found:
-        made = common.table("lesions", "silenced", "abolishes")
-        for row, names in found["lesions"]["abolished"].items():
-            made.add_row(row, ", ".join(names))
-        out.print(made)
-        for name, own in found["lesions"]["own_nuclei"].items():
-            out.print(f"{name}: {', '.join(own) or 'no nucleus abolishes it and spares the rest'}", soft_wrap=True)
+        exam_lesions.show(found["lesions"], out)
     for f in found["failed"]:
         out.print(f"failed: {f['scene']}, {f['condition']}, seed {f['seed']}: {f['why']}", soft_wrap=True)
     held = sum(i["pass"] for i in found["items"])

@@ -74,13 +74,23 @@ class Run:
     folder: Path = Path()
     trials: dict[tuple[str, int], dict] = field(default_factory=dict)
     failed: list[dict] = field(default_factory=list)
+    until: int | None = None  # tick at which its trials end, if before the scene's end
+    traced: tuple[str, ...] = ()  # conditions of whose first seed the time courses are kept
 
     def pending(self) -> list:
+        failed = {(f["condition"], f["seed"]) for f in self.failed}
+        return [self.trial(condition, seed) for seed in self.seeds for condition in self.conditions
+                if (condition, seed) not in self.trials and (condition, seed) not in failed]  # fmt: skip
+
+    def trial(self, condition: str, seed: int):
         from tools.workers import Trial
 
-        failed = {(f["condition"], f["seed"]) for f in self.failed}
-        return [Trial(self.name, condition, seed) for seed in self.seeds for condition in self.conditions
-                if (condition, seed) not in self.trials and (condition, seed) not in failed]  # fmt: skip
+        traced = condition in self.traced and seed == self.seeds[0]
+        return Trial(self.name, condition, seed, None if traced else self.until, traced)
+
+    def length(self, trial) -> float:
+        """Simulated time of a trial [ms]."""
+        return trial.until or self.conditions[trial.condition][0].duration
 
 
 def opened(args) -> list[Run]:
@@ -214,6 +224,10 @@ def append(experiment: Run, trial, answer: dict) -> None:
             **{key: {name: number(value) for name, value in held.items()} for key, held in values.items()},
             "spike_hash": answer["spike_hash"], "wall_s": round(answer["wall_s"], 3),
             "load_s": round(answer["load_s"], 3)}  # fmt: skip
+    if "traces" in answer:
+        from tools.exam_traces import keep
+
+        keep(experiment.folder, trial.condition, answer["traces"])  # first, so that a trial kept never lacks them
     with (experiment.folder / "trials.jsonl").open("ab", buffering=0) as file:
         file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
     experiment.trials[trial.condition, trial.seed] = line
@@ -286,13 +300,14 @@ def pursue(experiments: list[Run], pending: list, args, interrupt) -> bool:
     by_name = {experiment.name: experiment for experiment in experiments}
     scenes = {(e.name, c): pair for e in experiments for c, pair in e.conditions.items()}
     count = args.workers or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0] * os.cpu_count())
-    with Workers(scenes, count) as workers, Progress(experiments, len(pending), args.quiet) as progress:
+    with Workers(scenes, count) as workers, Progress(experiments, pending, args.quiet) as progress:
         for found in workers.results(pending):
             if interrupt.asked:
                 return False
             if found is not None:
                 trial, kind, answer = found
                 experiment = by_name[trial.scene]
+                progress.ms += experiment.length(trial)
                 if kind == "wrong":
                     raise UserError(f"{answer} ({trial.condition}, seed {trial.seed})")
                 if kind == "done":
@@ -307,8 +322,10 @@ def pursue(experiments: list[Run], pending: list, args, interrupt) -> bool:
 class Progress:
     """A table that lives while the trials run, on a terminal; a line now and then elsewhere."""
 
-    def __init__(self, experiments: list[Run], total: int, quiet: bool):
-        self.experiments, self.total, self.quiet = experiments, total, quiet
+    def __init__(self, experiments: list[Run], pending: list, quiet: bool):
+        self.experiments, self.total, self.quiet = experiments, len(pending), quiet
+        by_name = {experiment.name: experiment for experiment in experiments}
+        self.ms, self.all_ms = 0.0, sum(by_name[trial.scene].length(trial) for trial in pending)  # simulated
         self.live = None
         self.before = self.kept()
         self.started = self.said = time.monotonic()
@@ -343,10 +360,9 @@ class Progress:
             common.say(f"{self.kept() - self.before} of {self.total} trials{self.left()}")
 
     def left(self) -> str:
-        done = self.kept() - self.before
-        if not done:
+        if not self.ms:
             return ""
-        seconds = (time.monotonic() - self.started) / done * (self.total - done)
+        seconds = (time.monotonic() - self.started) / self.ms * (self.all_ms - self.ms)
         return f", about {seconds / 60:.0f} min left" if seconds > 90 else f", about {seconds:.0f} s left"
 
     def table(self):

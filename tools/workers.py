@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import multiprocessing
 import os
 import signal
@@ -29,19 +30,63 @@ class Trial:
     scene: str
     condition: str
     seed: int
+    until: int | None = None  # tick at which it ends, if before the scene's end
+    traced: bool = False  # whether its time courses are wanted
 
 
-def run_trial(scene, source, seed: int, stop) -> dict | None:
-    """Values of the probes, spike hash and times of one run, None if `stop.asked`; UserError if the scene is wrong."""
-    from systems.probes import Probes
-    from systems.simulation import Simulation
-    from tools.common import drive
+class Bench:
+    """Runs trials one after another. A world is built once and put back to its start for scenes that differ from it by
+    their lesions alone: building takes as long as 15 s of simulation, and a lesion is an action at tick 0 anyway."""
 
-    sim = Simulation(scene, source, seed=seed)
-    probes = Probes(sim)
-    if not drive(sim, round(scene.duration), stop, probes=probes):
-        return None
-    return {"probes": probes.values(), "spike_hash": sim.spike_hash, "wall_s": sim.wall_s, "load_s": sim.load_s}
+    def __init__(self):
+        self._of: tuple | None = None  # (scene without its lesions, files, seed) of the world that is kept
+        self._sim = self._marks = self._start = None
+
+    def run(self, trial: Trial, scene, source, stop) -> dict | None:
+        """Values of the probes (NaN where the window has not passed), spike hash and times of one run, with `traces` if
+        the trial asks for them; None if `stop.asked`. UserError if the scene is wrong."""
+        from systems.probes import Probes
+        from tools.common import drive
+
+        started = time.perf_counter()
+        sim = self._world(scene, source, trial.seed)
+        probes, wall_s, load_s = Probes(sim), sim.wall_s, time.perf_counter() - started
+        try:
+            if not drive(sim, trial.until or round(scene.duration), stop, probes=probes):
+                return None
+            values = {p.name: probes.value(p) if probes.reached(p) else math.nan for p in sim.scene.probes}
+            found = {"probes": values, "spike_hash": sim.spike_hash, "wall_s": sim.wall_s - wall_s, "load_s": load_s}
+            if trial.traced:
+                from tools.exam_traces import traces_of
+
+                found["traces"] = traces_of(sim, probes)
+            return found
+        finally:
+            probes.detach()
+
+    def _world(self, scene, source, seed: int):
+        """A simulation at tick 0, the scene's lesions set."""
+        from engine.snapshot import Marks
+        from systems.simulation import Simulation
+        from systems.timeline import Action
+
+        lesions = scene.brain.silence if scene.brain is not None else []
+        whole = scene.model_copy(update={"brain": scene.brain.model_copy(update={"silence": []})}) if lesions else scene
+        wanted = (whole, source.files, seed)
+        if self._of != wanted:
+            self._of = self._sim = self._marks = self._start = None  # one world in memory, not two
+            gc.collect()  # a world holds itself
+            self._sim = Simulation(whole, source, seed=seed)
+            self._marks = Marks(self._sim.runner)
+            self._start, self._of = self._marks.mark(), wanted
+        else:
+            self._marks.recall(self._start)
+        for number, selector in enumerate(lesions):
+            try:
+                self._sim.timeline.add(Action(0, -1, "silence", selector))
+            except UserError as error:
+                raise source.error(str(error), "brain", "silence", number) from None
+        return self._sim
 
 
 class Orphaned:
@@ -61,12 +106,12 @@ def work(pipe, scenes: dict) -> None:
     `scenes` maps (scene, condition) to its model and source.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears of it, and ends us
-    stop = Orphaned()
+    stop, bench = Orphaned(), Bench()
     with contextlib.suppress(EOFError, OSError):
         while True:
             trial: Trial = pipe.recv()
             try:
-                answer = "done", run_trial(*scenes[trial.scene, trial.condition], trial.seed, stop)
+                answer = "done", bench.run(trial, *scenes[trial.scene, trial.condition], stop)
             except UserError as error:
                 answer = "wrong", str(error)
             except Exception as error:
@@ -74,7 +119,6 @@ def work(pipe, scenes: dict) -> None:
             if stop.asked:
                 return
             pipe.send(answer)
-            gc.collect()  # a world holds itself
 
 
 class Workers:

@@ -185,7 +185,38 @@ class Modulation(Part):
     """Lowest and highest gain."""
 
 
-class Stdp(Part):
+class HeterosynapticSpec(Part):
+    """A target's spikes draw all of its synapses towards one weight (Chistiakova et al. 2014; Zenke et al. 2015)."""
+
+    pull: bounded(Fraction, gt="0", le="1")
+    """Part of the way that one spike goes."""
+    rest: Annotated[float, Field(ge=0, le=100)] = 1.0
+    """Weight drawn towards, as a multiple of the projection's psp."""
+
+
+class ScalingSpec(Part):
+    """Targets keep their rate: all of a cell's synapses of the projection change in proportion (Turrigiano 1998)."""
+
+    rate: positive(Rate) | None = None
+    """Aimed at; if left out, what the target population's band of the profile aims at."""
+    step: bounded(Fraction, gt="0", le="50 %")
+    """Part of its weights that a silent cell adds at a look; one at twice the rate, or more, takes as much."""
+    every: bounded(Time, ge="10 ms", le="60 s") = 1000.0
+    """From one look at a cell to the next."""
+    tau: bounded(Time, ge="100 ms", le="1 h") = 10_000.0
+    """Time constant of the filter that finds the rate."""
+
+
+class Learns(Part):
+    """What may go with every rule that learns."""
+
+    heterosynaptic: HeterosynapticSpec | None = None
+    """A pull towards one weight at every spike of the target."""
+    scaling: ScalingSpec | None = None
+    """Homeostasis of the target's rate."""
+
+
+class Stdp(Learns):
     """Pair-based spike-timing-dependent plasticity, additive, all-to-all (Song, Miller & Abbott 2000)."""
 
     kind: Literal["stdp"]
@@ -202,7 +233,95 @@ class Stdp(Part):
     """Largest weight, as a multiple of the projection's psp; the smallest is 0."""
 
 
-class TaughtDepression(Part):
+class Triplet(Learns):
+    """Triplets of spikes, exact to the substep, additive, all-to-all (Pfister & Gerstner 2006, their equation 2 to 4).
+
+    The default amplitudes are their fit to visual cortex (all-to-all), as parts of the projection's psp.
+    """
+
+    kind: Literal["triplet"]
+    """Which rule."""
+    a2_plus: Annotated[float, Field(ge=0, le=1)] = 5e-10
+    """Growth by a pair of spikes at zero lag, as a fraction of the projection's psp."""
+    a3_plus: Annotated[float, Field(ge=0, le=1)] = 6.2e-3
+    """Growth by a triplet post-pre-post at zero lags."""
+    a2_minus: Annotated[float, Field(ge=0, le=1)] = 7e-3
+    """Loss by a pair."""
+    a3_minus: Annotated[float, Field(ge=0, le=1)] = 2.3e-4
+    """Loss by a triplet pre-post-pre."""
+    tau_plus: bounded(Time, ge="1 ms", le="1 s") = 16.8
+    """Fast trace of presynaptic spikes."""
+    tau_minus: bounded(Time, ge="1 ms", le="1 s") = 33.7
+    """Fast trace of postsynaptic spikes."""
+    tau_x: bounded(Time, ge="1 ms", le="10 s") = 101.0
+    """Slow trace of presynaptic spikes."""
+    tau_y: bounded(Time, ge="1 ms", le="10 s") = 125.0
+    """Slow trace of postsynaptic spikes."""
+    highest: Annotated[float, Field(gt=0, le=100)] = 3.0
+    """Largest weight, as a multiple of the projection's psp; the smallest is 0."""
+
+
+class ThreeFactor(Learns):
+    """Pairs of spikes make synapses eligible; the spikes of a population change the weights of those that are.
+
+    Izhikevich 2007; the error is rate / baseline - 1, both filtered from that population's spikes.
+    """
+
+    kind: Literal["three_factor"]
+    """Which rule."""
+    by: Name
+    """The third factor: `structure.cell`, all its instances together, or `structure.instance.cell`."""
+    before: Annotated[float, Field(ge=-10, le=10)] = 1.0
+    """Eligibility by one pre-before-post pair at zero lag."""
+    after: Annotated[float, Field(ge=-10, le=10)] = -1.0
+    """Eligibility by one post-before-pre pair at zero lag."""
+    rate: Annotated[float, Field(gt=0, le=100)]
+    """Change per second of an eligibility of 1 at an error of 1, as a fraction of the projection's psp."""
+    tau: bounded(Time, ge="10 ms", le="10 s") = 700.0
+    """Of the eligibility."""
+    tau_plus: bounded(Time, ge="1 ms", le="10 s") = 20.0
+    """Trace of presynaptic spikes."""
+    tau_minus: bounded(Time, ge="1 ms", le="10 s") = 20.0
+    """Trace of postsynaptic spikes."""
+    filter: bounded(Time, ge="1 ms", le="10 s") = 100.0
+    """Time constant of the third factor's rate."""
+    baseline: bounded(Time, ge="1 s", le="1 h") = 60_000.0
+    """Time constant of its baseline."""
+    reference: positive(Rate) | None = None
+    """Baseline at the start; if left out, what the population's band of the profile aims at."""
+    highest: Annotated[float, Field(gt=0, le=100)] = 3.0
+    """Largest weight, as a multiple of the projection's psp; the smallest is 0."""
+
+
+class Eprop(Learns):
+    """e-prop (Bellec et al. 2020): errors of output populations against teachers reach the targets by random feedback.
+
+    Where the targets are the output populations themselves, each hears its own error. Weights keep their sign.
+    """
+
+    kind: Literal["eprop"]
+    """Which rule."""
+    answer: Name
+    """`structure.cell`: each of its populations is an output."""
+    teacher: Name
+    """`structure.cell`, with the same instances: what each output should fire; no error while all are silent."""
+    rate: Annotated[float, Field(gt=0, le=1000)]
+    """Change per second of an eligibility of 1 at a signal of 1, as a fraction of the projection's psp."""
+    gamma: Annotated[float, Field(gt=0, le=10)] = 0.3
+    """Slope of a spike by its potential, at the threshold; it falls to 0 at rest."""
+    full: positive(Rate) = 50.0
+    """Difference of a teacher and its output that is an error of 1."""
+    filter: bounded(Time, ge="1 ms", le="10 s") = 20.0
+    """Time constant of the outputs' rates."""
+    regular: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Signal of a silent target, on top of its learning signal; none at `target_rate`, the opposite at twice of it."""
+    target_rate: positive(Rate) = 10.0
+    """What targets are moved to."""
+    highest: Annotated[float, Field(gt=0, le=100)] = 5.0
+    """Largest weight, as a multiple of the projection's psp; the smallest is 0."""
+
+
+class TaughtDepression(Learns):
     """Depression of synapses that were active shortly before a teacher's spike, slow recovery with use.
 
     Cerebellar learning (Albus 1971; Ito & Kano 1982): the teacher is the one climbing fibre of the target.
@@ -231,6 +350,22 @@ class Depression(Part):
     """Part of what is left that one presynaptic spike spends."""
     recovery: bounded(Time, ge="10 ms", le="100 s")
     """Time constant of the recovery."""
+
+
+class Facilitation(Part):
+    """Synapses release more with use, and tire (Tsodyks, Pawelzik & Markram 1998). No learning: always on.
+
+    `psp` is that of a rested synapse's first spike.
+    """
+
+    kind: Literal["facilitation"]
+    """Which rule."""
+    use: bounded(Fraction, gt="0", lt="1")
+    """Part of what is left that one spike of a rested source releases."""
+    recovery: bounded(Time, ge="1 ms", le="100 s")
+    """Time constant of the recovery of what is left."""
+    facilitation: bounded(Time, ge="1 ms", le="100 s")
+    """Time constant of the decay of the release to `use`."""
 
 
 class Projection(Part):
@@ -262,7 +397,13 @@ class Projection(Part):
     """Whether the calibration may change the gain, so that the target meets its `driven` band."""
     modulated: list[Modulation] = Field([], max_length=8)
     """Gains that multiply the weights as the run goes; several are multiplied."""
-    rule: Annotated[Stdp | TaughtDepression | Depression, Field(discriminator="kind")] | None = None
+    rule: (
+        Annotated[
+            Stdp | Triplet | ThreeFactor | Eprop | TaughtDepression | Depression | Facilitation,
+            Field(discriminator="kind"),
+        ]
+        | None
+    ) = None
     """Learning rule, if the synapses learn."""
     source: Text | None = None
     """Where the connection is described; `ours` for what the seed lacks."""

@@ -58,6 +58,7 @@ SHARED_FROM = 50_000  # neurons from which on kernels share their rows among thr
 PACKED = 1 << 23  # a table of as many synapses keeps nothing but their parcels: 9 bytes a synapse, not 19
 RECEPTORS = {"ampa": (Ampa, Arrivals.ampa), "gaba": (Gaba, Arrivals.gaba), "gaba_slow": (GabaSlow, Arrivals.gaba_slow)}
 INPUTS = {
+    Membrane.v: Inputs.v,
     Membrane.stimulus: Inputs.stimulus,
     Membrane.sense: Inputs.sense,
     Membrane.threshold: Inputs.threshold,

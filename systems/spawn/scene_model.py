@@ -80,6 +80,8 @@ Measure = Literal[
     "burst_cv",
     "joints_moved",
     "spectral_peak",
+    "limbs_together",
+    "limbs_in_step",
     "upright_time",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
@@ -100,6 +102,8 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "burst_cv": None,
     "joints_moved": None,
     "spectral_peak": None,
+    "limbs_together": None,
+    "limbs_in_step": None,
     "upright_time": "time",
 }
 BRAIN_MEASURES = (
@@ -107,7 +111,7 @@ BRAIN_MEASURES = (
     "burst_rate", "burst_cv",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
-                 "upright_time")  # fmt: skip
+                 "limbs_together", "limbs_in_step", "upright_time")  # fmt: skip
 
 
 class _NumberOrText:
@@ -437,6 +441,10 @@ class Stimulate(Part):
     """Populations, as a glob over structure.instance.cell."""
     drive: bounded(Potential, ge="-1 V", le="1 V")
     """Depolarisation the current would settle at without spikes; rest is 0 mV, threshold 15 mV."""
+    picture: _word("the name of a picture, or a file", r"[^\x00-\x1f]+") | None = None
+    """The drive is that of white: each cell of a population gets as much of it as its place in the picture is bright.
+
+    A shipped picture (A to D) or an image file."""
 
 
 class Inhibit(Part):
@@ -614,7 +622,8 @@ class Probe(Part):
     of: Selector
     """Of what: a glob over populations, or a joint, a muscle, a body part."""
     with_: Selector | None = Field(None, alias="with")
-    """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared."""
+    """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared. For
+    limbs_together and limbs_in_step: further joints, of other limbs."""
     from_: non_negative(Time) = Field(0.0, alias="from")
     """Start of the window; a latency counts from here."""
     to: positive(Time) | None = None
@@ -631,7 +640,7 @@ class Probe(Part):
         if self.to is not None and self.to <= self.from_:
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
-            ("with", self.with_, "correlation", "phase_vector"),
+            ("with", self.with_, "correlation", "phase_vector", "limbs_together", "limbs_in_step"),
             ("bin", self.bin, "correlation", "peak_hz"),
             ("threshold", self.threshold, "latency", "joints_moved"),
         ):
@@ -800,11 +809,45 @@ class Experiment(Part):
     """What must hold; one that does not makes the exit code 1."""
 
 
+class View(Part):
+    """Where the camera starts."""
+
+    distance: positive(Length) | None = None
+    """From the body."""
+    azimuth: Angle | None = None
+    """Around the body."""
+    elevation: bounded(Angle, ge="-90 deg", le="90 deg") | None = None
+    """Above the horizon."""
+
+
 class Exam(Part):
     """How `encephagen exam` takes this scene."""
 
     long: bool = False
     """Only with --long."""
+    spontaneous: bool = False
+    """Nothing is done to the body, so there is no sham, and what it shows is no reflex."""
+    pictures: list[non_negative(Time)] | None = Field(None, min_length=1, max_length=6)
+    """Times of the pictures in the contact sheet; if left out, onset, peak and end of the first item's movement."""
+    close_up: Name | None = None
+    """Part of the body that fills the pictures, with what hangs on it; else what the first item's joints move."""
+    view: View | None = None
+    """Camera of the pictures; the scene's own if left out."""
+
+
+class Shell(Part):
+    """What the words of `encephagen shell` mean in this scene."""
+
+    look: Text | None = None
+    """The action, by its name, that shows a picture or a pattern; which one is changed."""
+    sound: Text | None = None
+    """The action that makes a sound."""
+    reward: Text | None = None
+    """The action that rewards."""
+    readout: Selector | None = None
+    """Populations that answer to pictures: what `test` compares, as a glob."""
+    memory: Selector | None = None
+    """Populations that hold a picture once it is gone: what `memory` follows, as a glob."""
 
 
 class Record(Part):
@@ -816,17 +859,6 @@ class Record(Part):
     """Interval between samples of everything else."""
     voltage_of: list[Selector] = []
     """Populations whose membrane potentials are kept, as globs."""
-
-
-class View(Part):
-    """Where the camera starts."""
-
-    distance: positive(Length) | None = None
-    """From the body."""
-    azimuth: Angle | None = None
-    """Around the body."""
-    elevation: bounded(Angle, ge="-90 deg", le="90 deg") | None = None
-    """Above the horizon."""
 
 
 class Scene(Part):
@@ -858,6 +890,8 @@ class Scene(Part):
     """Conditions, seeds and claims of `encephagen experiment`; other commands pass it over."""
     exam: Exam = Exam()
     """How `encephagen exam` takes it, for the scenes in scenes/exam."""
+    shell: Shell = Shell()
+    """Words of the text session."""
     record: Record = Record()
     """What is kept."""
     view: View = View()
@@ -895,6 +929,15 @@ class Scene(Part):
             lacking = _lacking(self, verb in BODY_VERBS, verb in BRAIN_VERBS)
             if lacking:
                 raise misfit(f"needs a {lacking}, this scene has none", "actions", number, "do", verb)
+        for word in ("look", "sound", "reward"):
+            name = getattr(self.shell, word)
+            if name is None:
+                continue
+            action = next((a for a in self.actions if a.name == name), None)
+            if action is None:
+                raise misfit(f"there is no action {shown(name)}", "shell", word)
+            if word == "look" and not any(getattr(action.do.action, key, None) for key in ("picture", "pattern")):
+                raise misfit(f"expected an action with a picture, {shown(name)} has none", "shell", word)
 
     def _check_repeat(self, repeat: Repeat | None, last: float, before: bool, *path: str | int) -> None:
         """The last of several must lie before the end of the scene, or at it at the latest."""

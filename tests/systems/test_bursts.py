@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from systems.bursts import burst_onsets, spectral_peak
-from systems.probes import Probes
+from systems.bursts import burst_onsets, limb_rank, spectral_peak
+from systems.probes import BodyNames, Probes
 from systems.simulation import load
 
 RNG = np.random.default_rng(1)
@@ -30,6 +30,72 @@ def test_a_cycle_has_one_peak_and_noise_has_none(hz):
     assert spectral_peak(np.column_stack([cycle, cycle]), 20.0) == pytest.approx(spectral_peak(cycle[:, None], 20.0))
     assert spectral_peak(walk[:, None], 20.0) < spectral_peak(cycle[:, None], 20.0)
     assert np.isnan(spectral_peak(cycle[:500, None], 20.0))
+
+
+def writhing(limbs: int, rng, shared: float = 0.0, bouts: bool = True) -> np.ndarray:
+    """Angles [20 s, limbs] of slow noise, in common bouts or without any; `shared` of its power is the same for all."""
+    from scipy.ndimage import gaussian_filter1d
+
+    own = gaussian_filter1d(rng.standard_normal((2000, limbs)), 10.0, axis=0)
+    common = gaussian_filter1d(rng.standard_normal((2000, 1)), 10.0, axis=0)
+    envelope = 0.2 + np.clip(np.sin(2 * np.pi * np.arange(2000) / 800.0), 0.0, 1.0)[:, None] if bouts else 1.0
+    return envelope * (np.sqrt(1.0 - shared) * own + np.sqrt(shared) * common)
+
+
+def ranks(what: str, count: int, rng, **how) -> np.ndarray:
+    return np.array([limb_rank(writhing(4, rng, **how), np.arange(4), 10.0, what) for _ in range(count)])
+
+
+def test_limbs_that_share_a_drive_are_in_step():
+    rng = np.random.default_rng(2)
+    assert (ranks("phases", 10, rng, shared=0.7) > 0.95).sum() >= 9
+    late = writhing(4, rng, shared=0.7)
+    late[:, 1] = np.roll(late[:, 1], 20)  # one limb follows the others by 0.2 s
+    assert limb_rank(late, np.arange(4), 10.0, "phases") > 0.95, "to be in step is not to be at the same phase"
+
+
+@pytest.mark.parametrize(("what", "bouts"), [("phases", True), ("phases", False), ("bouts", False)])
+def test_limbs_with_nothing_in_common_have_uniform_ranks(what, bouts):
+    """Mean 1/2 +- 0.29 / sqrt(30); one in twenty above 0.95, so at most 5 of 30 with p = 0.99. Common bouts alone do
+    not put limbs in step."""
+    found = ranks(what, 30, np.random.default_rng(3), bouts=bouts)
+    assert found.mean() == pytest.approx(0.5, abs=0.16)
+    assert (found > 0.95).sum() <= 5
+
+
+def test_limbs_that_move_in_common_bouts_move_together():
+    assert (ranks("bouts", 10, np.random.default_rng(4)) > 0.95).all()
+
+
+def test_what_joints_of_one_limb_share_does_not_count():
+    """Three joints of each of two limbs, the same but for the limb. As six limbs they are in step; as two the ranks are
+    uniform, outside 0.05 to 0.95 in at most 6 of 24 with p = 0.99 (15 if each joint had phases of its own)."""
+    rng = np.random.default_rng(5)
+    traces = [np.repeat(writhing(2, rng, bouts=False), 3, axis=1) + 0.05 * writhing(6, rng, bouts=False)
+              for _ in range(24)]  # fmt: skip
+    two = np.array([limb_rank(trace, np.repeat([0, 1], 3), 10.0, "phases") for trace in traces])
+    assert ((two < 0.05) | (two > 0.95)).sum() <= 6
+    assert all(limb_rank(trace, np.arange(6), 10.0, "phases") > 0.95 for trace in traces[:6])
+
+
+def test_ranks_need_two_limbs_that_move_for_a_while():
+    trace = writhing(4, np.random.default_rng(6), shared=0.7)
+    limbs = np.arange(4)
+    for what in ("bouts", "phases"):
+        assert np.isnan(limb_rank(trace[:900], limbs, 10.0, what))
+        assert np.isnan(limb_rank(trace, np.zeros(4), 10.0, what))
+        assert np.isnan(limb_rank(trace * [1.0, 0.0, 0.0, 0.0], limbs, 10.0, what))
+        assert limb_rank(trace, limbs, 10.0, what) == limb_rank(trace, limbs, 10.0, what)
+
+
+def test_limbs_hang_on_the_trunk():
+    sim = load("exam/general_movements", overrides=["brain.circuits=[spinal_segments]", "timeline=[]", "actions=[]",
+                                                    "probes=[]", "expect=[]", "experiment=null"])  # fmt: skip
+    names = BodyNames(sim.physics.model)
+    joints = ["shoulder_flexion_left", "wrist_left", "thumb_left", "hip_flexion_right", "toes_right", "jaw"]
+    parts = names.limbs(np.array([names.angle[joint] for joint in joints]))
+    found = [sim.physics.model.body(int(part)).name for part in parts]
+    assert found == ["upper_arm_left"] * 3 + ["thigh_right"] * 2 + ["head"]
 
 
 # ---- the brainstem ---------------------------------------------------------------------------------------------------

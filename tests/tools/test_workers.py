@@ -3,11 +3,13 @@
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from engine.errors import UserError
-from tools.workers import GRACE_S, Trial, Workers
+from systems.simulation import Simulation, load
+from tools.workers import GRACE_S, Bench, Trial, Workers
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -60,3 +62,26 @@ def test_workers_end_when_they_are_told_to_whatever_they_do():
         started = time.monotonic()
     assert len(processes) == 2 and time.monotonic() - started < 0.9 * GRACE_S
     assert not any(process.is_alive() for process in processes)
+
+
+def test_a_world_taken_back_to_its_start_is_a_new_one(scenes):
+    """Function and lesions, over and over in one world: the spikes and the pose of worlds built for each."""
+    sim = load(scenes / "walker.yaml", seed=5)
+    glob = "cortex.Calcarine_L.l*"
+    brain = sim.scene.brain.model_copy(update={"silence": [glob]})
+    conditions = {"function": sim.scene, "lesion": sim.scene.model_copy(update={"brain": brain})}
+    fresh = {c: Simulation(scene, sim.source, seed=5).run("150 ms").spike_hash for c, scene in conditions.items()}
+    bench, stop = Bench(), SimpleNamespace(asked=False)
+    for condition in ("function", "lesion", "lesion", "function"):
+        found = bench.run(Trial("s", condition, 5, until=150), conditions[condition], sim.source, stop)
+        assert found["spike_hash"] == fresh[condition], condition
+        assert found["probes"]["driven"] != found["probes"]["driven"], "its window has not passed: no value"
+    assert fresh["function"] != fresh["lesion"]
+    assert bench.run(Trial("s", "function", 6), sim.scene, sim.source, stop)["probes"]["driven"] > 10.0
+
+
+def test_a_lesion_of_nothing_is_wrong(scenes):
+    sim = load(scenes / "small.yaml")
+    brain = sim.scene.brain.model_copy(update={"silence": ["cortex.nowhere.*"]})
+    with pytest.raises(UserError, match=r"brain\.silence"):
+        Bench().run(Trial("s", "x", 1), sim.scene.model_copy(update={"brain": brain}), sim.source, None)
