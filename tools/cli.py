@@ -13,6 +13,7 @@ COMMANDS = {
     "play": "watch a scene",
     "run": "run a scene headless: progress, summary, record, video, snapshot",
     "experiment": "run scenes under several conditions and seeds, and judge their claims",
+    "report": "finished experiments as one HTML page",
     "exam": "the neonatal examination: items, bands, controls, lesions",
     "list": "what there is to run",
     "check": "validate a scene, its circuits and its body",

@@ -588,6 +588,21 @@ class SceneAction(Part):
         return Event.model_construct(at=at, last=self.last, **{self.do.verb: self.do.action})
 
 
+class Phase(Part):
+    """A named span of the scene, such as a baseline, a training, a test."""
+
+    from_: non_negative(Time) = Field(alias="from")
+    """When it begins."""
+    to: positive(Time)
+    """When it ends."""
+
+    @model_validator(mode="after")
+    def _span(self):
+        if self.to <= self.from_:
+            raise misfit("expected a time after `from`", "to")
+        return self
+
+
 class Probe(Part):
     """A number taken from the run."""
 
@@ -599,6 +614,8 @@ class Probe(Part):
     """Of what: a glob over populations, or a joint, a muscle, a body part."""
     with_: Selector | None = Field(None, alias="with")
     """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared."""
+    phase: Name | None = None
+    """A phase of the scene as the window, in place of `from` and `to`."""
     from_: non_negative(Time) = Field(0.0, alias="from")
     """Start of the window; a latency counts from here."""
     to: positive(Time) | None = None
@@ -722,8 +739,23 @@ class Outcome(Part):
         return value / values[self.over] if values[self.over] != 0.0 else math.nan
 
 
+class Reference(Part):
+    """What others found, to stand beside ours in the report."""
+
+    value: NumberOrText
+    """Their figure, in the outcome's unit."""
+    note: Text | None = None
+    """Whose it is, and what is to be known about it."""
+    _base: float = PrivateAttr(math.nan)
+
+    @property
+    def base(self) -> float:
+        """The figure in the base unit of the outcome's dimension."""
+        return self._base
+
+
 class ExperimentClaim(Part):
-    """What an experiment claims of an outcome: its range in a condition, or that it is greater in one than another."""
+    """What an experiment claims of an outcome: its range in a condition, or how it compares between two of them."""
 
     outcome: Name
     """An outcome of this experiment, or a probe."""
@@ -732,24 +764,50 @@ class ExperimentClaim(Part):
     between: list[NumberOrText | None] | None = Field(None, min_length=2, max_length=2)
     """Lowest and highest value, in the outcome's unit; null leaves that side open."""
     greater: list[Name] | None = Field(None, min_length=2, max_length=2)
-    """Two conditions; in the first the outcome is greater, on average over seeds (paired permutation test with FDR)."""
+    """Two conditions; in the first the outcome is greater, on average over seeds (paired `test` with FDR)."""
+    same: list[Name] | None = Field(None, min_length=2, max_length=2)
+    """Two conditions between which the outcome does not differ by `within` or more (paired two one-sided tests)."""
+    within: NumberOrText | None = None
+    """For same: smallest mean difference that would matter, in the outcome's unit; else 0.3 of the differences' SD."""
+    test: Literal["permutation", "wilcoxon"] = "permutation"
+    """For greater: exact sign flips of the mean difference, or the signed ranks."""
     share: bounded(Fraction, gt="0", le="1") = 0.9
-    """Of all seeds, how many must lie `between`; for `greater`, how many must have a value in both conditions."""
+    """Of all seeds, how many must lie `between`; else how many must have a value in both conditions."""
     source: Text | None = None
     """Where the claim comes from."""
+    reference: Reference | None = None
+    """What others found."""
+    _within: float | None = PrivateAttr(None)
     _bounds: tuple[float, float] = PrivateAttr((-math.inf, math.inf))
 
     @model_validator(mode="after")
     def _one_form(self):
-        if (self.between is None) == (self.greater is None):
-            raise misfit(f"expected either between or greater, got {'neither' if self.between is None else 'both'}")
-        if self.between is not None and self.in_ is None:
+        given = [form for form in ("between", "greater", "same") if getattr(self, form) is not None]
+        if len(given) != 1:
+            got = " and ".join(given) or "none of them"
+            raise misfit(f"expected one of between, greater and same, got {got}")
+        form = given[0]
+        if form == "between" and self.in_ is None:
             raise misfit("needs `in`, the condition it holds in", "between")
-        if self.greater is not None and self.in_ is not None:
-            raise misfit("goes with between, not with greater", "in")
-        if self.greater is not None and self.greater[0] == self.greater[1]:
-            raise misfit(f"expected two conditions, got {shown(self.greater[0])} twice", "greater", 1)
+        if form != "between" and self.in_ is not None:
+            raise misfit(f"goes with between, not with {form}", "in")
+        for key, value, fits in (("within", self.within is not None, "same"), ("test", self.test != "permutation",
+                                                                              "greater")):  # fmt: skip
+            if value and form != fits:
+                raise misfit(f"goes with {fits}, not with {form}", key)
+        if self.pair is not None and self.pair[0] == self.pair[1]:
+            raise misfit(f"expected two conditions, got {shown(self.pair[0])} twice", form, 1)
         return self
+
+    @property
+    def pair(self) -> list[str] | None:
+        """The two conditions it compares."""
+        return self.greater if self.greater is not None else self.same
+
+    @property
+    def margin(self) -> float | None:
+        """`within` in the base unit of the outcome's dimension."""
+        return self._within
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -759,8 +817,9 @@ class ExperimentClaim(Part):
     @property
     def conditions(self) -> list[tuple[tuple[str | int, ...], str]]:
         """(key, name) of every condition it is about."""
-        if self.greater is not None:
-            return [(("greater", number), name) for number, name in enumerate(self.greater)]
+        if self.pair is not None:
+            form = "greater" if self.greater is not None else "same"
+            return [((form, number), name) for number, name in enumerate(self.pair)]
         return [(("in",), self.in_)]
 
     def holds(self, value: float) -> bool:
@@ -834,6 +893,8 @@ class Scene(Part):
     """What happens when."""
     actions: list[SceneAction] = Field([], max_length=100)
     """What a player may do besides touching, in the window."""
+    phases: dict[Name, Phase] = Field({}, max_length=100)
+    """Spans of time by name, which probes may be measured in."""
     probes: list[Probe] = Field([], max_length=1_000)
     """What is measured."""
     expect: list[Expectation] = Field([], max_length=1_000)
@@ -846,6 +907,27 @@ class Scene(Part):
     """What is kept."""
     view: View = View()
     """Camera at the start; the window chooses what is left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _phases_of_probes(cls, data: Any) -> Any:
+        """A probe's phase is its window: written out here, so that nothing else needs to know of phases."""
+        probes, phases = (data.get(key) for key in ("probes", "phases")) if isinstance(data, dict) else (None, None)
+        if not isinstance(probes, list):
+            return data
+        phases, written = phases if isinstance(phases, dict) else {}, []
+        for number, probe in enumerate(probes):
+            name = probe.get("phase") if isinstance(probe, dict) else None
+            if isinstance(name, str):
+                span = phases.get(name)
+                if not isinstance(span, dict):
+                    raise misfit(f"no phase named {shown(name)}{_there_are(list(phases))}", "probes", number, "phase")
+                window = {key: span[key] for key in ("from", "to") if key in span}
+                if any(probe.get(key, time) != time for key, time in window.items()):
+                    raise misfit("expected either a phase or from and to, got both", "probes", number, "phase")
+                probe = {**probe, **window}
+            written.append(probe)
+        return {**data, "probes": written}
 
     @model_validator(mode="after")
     def _make_sense(self):
@@ -962,6 +1044,15 @@ class Scene(Part):
                     raise misfit(f"no condition named {shown(name)}{there}", *place, *key)
             if claim.between is not None:
                 claim._bounds = _bounds(claim.between, dimensions[claim.outcome], *place, "between")
+            for part, key, name in ((claim, "within", "_within"), (claim.reference, "value", "_base")):
+                if part is not None and getattr(part, key) is not None:
+                    path = (*place, key) if part is claim else (*place, "reference", key)
+                    try:
+                        setattr(part, name, _bound(getattr(part, key), dimensions[claim.outcome], math.nan))
+                    except UserError as error:
+                        raise misfit(str(error), *path) from None
+            if claim.margin is not None and claim.margin <= 0.0:
+                raise misfit("expected a difference above zero", *place, "within")
 
 
 def _there_are(known: list[str]) -> str:
