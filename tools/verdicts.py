@@ -218,8 +218,8 @@ def markdown(found: dict) -> str:
     family = found["family"]
     if family["comparisons"]:
         lines += [
-            "Comparisons: two-sided paired sign-flip test of the mean difference over seeds (signed ranks where the scene "
-            "says so); equivalences: two one-sided paired t tests; q is p after "
+            "Comparisons: two-sided paired sign-flip test of the mean difference over seeds (signed ranks where the "
+            "scene says so); equivalences: two one-sided paired t tests; q is p after "
             f"Benjamini-Hochberg over {family['comparisons']} comparisons, held to {family['false_discovery_rate']:g}. "
             "Intervals: 95 % BCa bootstrap of the mean over seeds. dz: mean difference / its standard deviation.", ""
         ]  # fmt: skip
