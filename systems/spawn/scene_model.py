@@ -80,6 +80,15 @@ Measure = Literal[
     "joints_moved",
     "spectral_peak",
     "upright_time",
+    "fc_fit",
+    "fc_fit_centred",
+    "fcd_distance",
+    "mean_fc",
+    "timescale",
+    "timescale_map",
+    "rhythm_frequency",
+    "branching_ratio",
+    "avalanche_exponent",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -100,13 +109,26 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "joints_moved": None,
     "spectral_peak": None,
     "upright_time": "time",
+    "fc_fit": None,
+    "fc_fit_centred": None,
+    "fcd_distance": None,
+    "mean_fc": None,
+    "timescale": "time",
+    "timescale_map": None,
+    "rhythm_frequency": "rate",
+    "branching_ratio": None,
+    "avalanche_exponent": None,
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
-    "burst_rate", "burst_cv",
+    "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale", "timescale_map",
+    "rhythm_frequency", "branching_ratio", "avalanche_exponent",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
                  "upright_time")  # fmt: skip
+
+
+FLUCTUATING = ("timescale", "timescale_map", "rhythm_frequency", "branching_ratio")  # counted in bins
 
 
 class _NumberOrText:
@@ -621,9 +643,15 @@ class Probe(Part):
     to: positive(Time) | None = None
     """End of the window; the end of the scene if left out."""
     bin: positive(Time) | None = None
-    """For correlation: width of the bins. For peak_hz: width of the window that slides; 20 ms if left out."""
+    """For correlation and what fluctuates: width of the bins. For peak_hz: of the window that slides, 20 ms."""
     threshold: NumberOrText | None = None
     """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg."""
+    model: Literal["spikes", "weights", "autoregressive", "diffusive"] | None = None
+    """For fc_fit: whose connectivity; the neurons' if left out, else that of tract weights, or of a linear model."""
+    gain: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """For fc_fit of a linear model: its coupling, over that at which it is unstable."""
+    subjects: Literal["fit", "test", "all"] | None = None
+    """For fc_fit and fcd_distance: whose measured connectivity it is held against; those held out if left out."""
     repeat: Repeat | None = None
     """Measure from `from` to `to` several times; the value is the mean of those windows that have one."""
 
@@ -633,12 +661,17 @@ class Probe(Part):
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
             ("with", self.with_, "correlation", "phase_vector"),
-            ("bin", self.bin, "correlation", "peak_hz"),
+            ("bin", self.bin, "correlation", "peak_hz", *FLUCTUATING),
+            ("model", self.model, "fc_fit", "fc_fit_centred"),
+            ("gain", self.gain, "fc_fit", "fc_fit_centred"),
+            ("subjects", self.subjects, "fc_fit", "fc_fit_centred", "fcd_distance"),
             ("threshold", self.threshold, "latency", "joints_moved"),
         ):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"
                 raise misfit(f"only {' and '.join(measures)} {takes} it, this is {self.measure}", key)
+        if (self.gain is not None) != (self.model in ("autoregressive", "diffusive")):
+            raise misfit("goes with the models autoregressive and diffusive", "model" if self.gain is None else "gain")
         if self.measure == "phase_vector" and self.with_ is None:
             raise misfit("needs `with`, whose phase is compared", "measure")
         if self.measure == "peak_hz" and (self.bin or 0.0) > 30_000.0:
@@ -978,7 +1011,7 @@ class Scene(Part):
         for number, probe in enumerate(self.probes):
             if probe.repeat is not None:
                 times.append((("probes", number, "repeat", "every"), probe.repeat.every))
-            if probe.measure == "peak_hz":
+            if probe.measure in ("peak_hz", *FLUCTUATING):
                 times.append((("probes", number, "bin"), probe.bin))
         for path, time in times:
             if time is not None and not (time / self.clock.tick).is_integer():
