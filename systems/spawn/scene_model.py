@@ -209,6 +209,8 @@ class Brain(Part):
     """Populations that never fire, as globs over structure.instance.cell."""
     gains: dict[ProjectionSelector, Gain] = {}
     """Factor on the weights of the projections a glob selects; 0 cuts them."""
+    background: dict[Selector, Gain] = {}
+    """Factor on the background events of the populations a glob selects, e.g. to hold a rate under another gain."""
     learning: bool = True
     """False holds all weights as they are: learning rules do not run."""
 

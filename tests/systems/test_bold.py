@@ -48,7 +48,7 @@ def test_only_what_changes_relative_to_the_mean_counts():
     rates = np.random.default_rng(1).gamma(5.0, 1.0, (6_000, 2))
     rates[:, 1] = 3.0 * rates[:, 0]
     found = bold.bold_of(rates, 10.0)
-    assert found[:, 0] == pytest.approx(found[:, 1]) and len(found) == int(60_000 // 720) - 27
+    assert found[:, 0] == pytest.approx(found[:, 1]) and len(found) == 60_000 // 720 - 27
     assert not bold.bold_of(np.zeros((6_000, 1)), 10.0).any()
 
 
@@ -112,8 +112,8 @@ def test_the_noise_ceiling_and_the_halves(ours):
     assert measured.ceiling["plain"] == pytest.approx((0.82, 0.78, 0.88), abs=0.01)
     assert measured.ceiling["centred"][0] == pytest.approx(0.76, abs=0.01)
     assert bold.likeness(measured.fc["fit"], measured.fc["test"]) > 0.85
-    both = np.tanh((4 * np.arctanh(bold.pairs(measured.fc["fit"])) + 3 * np.arctanh(bold.pairs(measured.fc["test"]))) / 7)
-    assert both == pytest.approx(bold.pairs(connectome.fc), abs=1e-5)
+    fit, test = (np.arctanh(bold.pairs(measured.fc[key])) for key in ("fit", "test"))
+    assert np.tanh((4 * fit + 3 * test) / 7) == pytest.approx(bold.pairs(connectome.fc), abs=1e-5)
     assert np.all(np.diff(measured.fcd["test"]) >= 0)
 
 
