@@ -215,7 +215,8 @@ class Cluster:
             self._futures[self._client.submit(remote_trial, *pair, trial, pure=False)] = trial
         while self._futures:
             try:
-                ready = self._wait(list(self._futures), timeout=patience_s, return_when="FIRST_COMPLETED").done
+                with self._client.as_current():
+                    ready = self._wait(list(self._futures), timeout=patience_s, return_when="FIRST_COMPLETED").done
             except TimeoutError:
                 yield None
                 continue

@@ -125,6 +125,7 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
                 raise source.error(str(error), "brain", "null") from None
         coupling = normalised(network.connectome, parameters.get("homotopic", 0.3))
         network.weights = evened(coupling, parameters.get("even_input", 0.0))
+    given = given | {name: own_calibration(source, name, path) for name, path in brain.calibrations.items()}
     calibrations = {
         c.structure: given[c.structure] if c.structure in given else read_calibration(c.structure, brain.profile)
         for c in circuits
@@ -208,14 +209,31 @@ def read_calibration(structure: str, profile: str) -> dict | None:
     for name in (f"{structure}_{profile}.json", f"{structure}_any.json"):
         path = CALIBRATION / name
         if path.exists():
-            found = json.loads(path.read_text())
-            values = dict(found.get("gains", {}))
-            values |= {f"{c}.{key}": v for c, changes in found.get("cells", {}).items() for key, v in changes.items()}
-            for key, (low, high) in found.get("bounds", {}).items():
-                if not low <= values.get(key, low) <= high:
-                    raise UserError(f"{name}: {key}: expected {low:g} to {high:g}, got {values[key]:g}")
-            return found
+            return checked(json.loads(path.read_text()), name)
     return None
+
+
+def own_calibration(source, circuit: str, file: str) -> dict:
+    """A calibration that a scene brings along."""
+    path = source.path.parent / file
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or "background_hz" not in found:
+            raise ValueError("no background_hz in it")
+        return checked(found, path.name)
+    except (OSError, ValueError, UserError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise source.error(f"{file}: expected a calibration, found {why}", "brain", "calibrations", circuit) from None
+
+
+def checked(found: dict, name: str) -> dict:
+    """A calibration whose gains and constants lie within its own bounds."""
+    values = dict(found.get("gains", {}))
+    values |= {f"{c}.{key}": v for c, changes in found.get("cells", {}).items() for key, v in changes.items()}
+    for key, (low, high) in found.get("bounds", {}).items():
+        if not low <= values.get(key, low) <= high:
+            raise UserError(f"{name}: {key}: expected {low:g} to {high:g}, got {values[key]:g}")
+    return found
 
 
 def tuned(circuit: net.Circuit, calibration: dict | None) -> net.Circuit:

@@ -209,6 +209,8 @@ class Brain(Part):
     """Populations that never fire, as globs over structure.instance.cell."""
     gains: dict[ProjectionSelector, Gain] = {}
     """Factor on the weights of the projections a glob selects; 0 cuts them."""
+    calibrations: dict[Name, Text] = {}
+    """Of a circuit, a calibration in place of the shipped one: a JSON file, relative to the scene's folder."""
     background: dict[Selector, Gain] = {}
     """Factor on the background events of the populations a glob selects, e.g. to hold a rate under another gain."""
     learning: bool = True
@@ -219,6 +221,9 @@ class Brain(Part):
         for number, circuit in enumerate(self.circuits):
             if circuit in self.circuits[:number]:
                 raise misfit(f"expected each circuit once, got {shown(circuit)} again", "circuits", number)
+        for circuit in self.calibrations:
+            if circuit not in self.circuits:
+                raise misfit(f"expected one of the circuits, got {shown(circuit)}", "calibrations", circuit)
         for number, circuit in enumerate(self.stand_ins):
             if circuit in self.circuits or circuit in self.stand_ins[:number]:
                 raise misfit(f"expected each circuit once, got {shown(circuit)} again", "stand_ins", number)

@@ -238,7 +238,7 @@ def test_phases_are_windows_of_probes(scenes, tmp_path):
     assert moved.probes[0].windows == [(300.0, 900.0)]
     for override, part in (("probes.0.phase=rest", 'no phase named "rest" (there are: test)'),
                            ("probes.0.from=0 s", "either a phase or from and to"),
-                           ("phases.test.to=100 ms", "phases.test.to: expected a time after")):  # fmt: skip
+                           ("phases.test.to=100 ms", "expected a time after")):  # fmt: skip
         with pytest.raises(UserError) as caught:
             load_scene(tmp_path / "a.yaml", Scene, overrides=[override])
         assert part in str(caught.value)

@@ -169,7 +169,7 @@ def test_the_reference_stands_beside_ours_in_its_unit():
     ],
 )
 def test_claims_that_make_no_sense(claim, part):
-    with pytest.raises(ValueError, match="expected|goes|got") as caught:
+    with pytest.raises(ValueError, match=r"expected|goes|got") as caught:
         scene([claim])
     assert part in str(caught.value)
 
