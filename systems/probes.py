@@ -17,7 +17,7 @@ from components.body import Muscle
 from components.network import Gained, Gains, SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
-from systems import bold, fluctuations, rhythm
+from systems import bold, evoked, fluctuations, rhythm
 from systems.bursts import burst_onsets, spectral_peak
 from systems.spawn.functional import load_functional
 from systems.spawn.network import fanout_of
@@ -27,7 +27,8 @@ UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spik
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
         "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": "",
         "fc_fit": "", "fc_fit_centred": "", "fcd_distance": "", "mean_fc": "", "timescale": "ms", "timescale_map": "",
-        "rhythm_frequency": "Hz", "branching_ratio": "", "avalanche_exponent": ""}  # fmt: skip
+        "rhythm_frequency": "Hz", "branching_ratio": "", "avalanche_exponent": "",
+        "evoked_latency": "ms", "evoked_z": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
            "muscle_activation": "muscle", "posture_height": "part",
            "upright_time": "part"}  # what the probe's `of` names, if no population  # fmt: skip
@@ -37,6 +38,7 @@ PIECE_MS = 20_000  # a peak in a long window is looked for in pieces, well withi
 RHYTHM_MS = 10  # bins of what is searched for bursts
 BIN_MS = dict.fromkeys(("fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc"), 10) | {
     "timescale": 50, "timescale_map": 50, "rhythm_frequency": 2, "branching_ratio": 4, "avalanche_exponent": 1,
+    "evoked_latency": 5, "evoked_z": 5,
 }  # spikes are counted by region in bins of it, if the probe says no other  # fmt: skip
 KINDS = ("local", "long_range", "other", "background")
 
@@ -428,6 +430,8 @@ class Probes:
         """(window, start, stop) of the pieces that a probe is measured in, one after another, in ticks."""
         if self.only is not None:
             return [(0, 0, self.only)]
+        if probe.measure in EVOKED:
+            return [(0, round(probe.windows[0][0]), round(probe.windows[-1][1]))]
         pieces = []
         for number, (start, stop) in enumerate(probe.windows):
             first, end = round(start), round(self.scene.duration if stop is None else stop)
@@ -558,6 +562,8 @@ class Probes:
         """What is made of counts by region: connectivity beside what was measured, timescales, rhythms, avalanches."""
         if self._of_graph(probe):
             return self._graph_fit(probe)
+        if probe.measure in EVOKED:
+            return self._evoked(probe, stop)
         found = self.tallied(probe, start, stop)
         if found is None or len(found[0]) < 3:
             return math.nan
@@ -588,6 +594,22 @@ class Probes:
         if probe.measure == "mean_fc":
             return float(np.mean(bold.pairs(connectivity)))
         return self._likeness(probe, connectivity, names)
+
+    def _evoked(self, probe, stop: int) -> float:
+        """Onset [ms] or strength of the mean response over the windows that have passed."""
+        begin = round(probe.windows[0][0] - probe.baseline)
+        found = self.tallied(probe, 0 if self.only else begin, stop)
+        if found is None:
+            return math.nan
+        counts, _, width = found
+        starts = [round(start - (0 if self.only else begin)) for start, end in probe.windows
+                  if end - (0 if self.only else begin) <= len(counts) * width]  # fmt: skip
+        if len(starts) < 2:
+            return math.nan
+        before, after = round(probe.baseline / width), round((probe.to - probe.from_) / width)
+        at = np.array(starts) // round(width)
+        rows = evoked.deviations(counts.sum(axis=1, dtype=np.int64), at, before, after)
+        return evoked.strength(rows) if probe.measure == "evoked_z" else evoked.onset(rows) * width
 
     def _measured_connectivity(self):
         connectome = self.sim.network.connectome
@@ -668,6 +690,7 @@ def add_counts(counts: np.ndarray, ids: np.ndarray, ticks: np.ndarray, column: n
 
 
 COUNTED = ("rate_hz", "spike_count")
+EVOKED = ("evoked_latency", "evoked_z")
 RHYTHMIC = ("cycle_frequency", "cycle_cv", "phase_vector")
 
 

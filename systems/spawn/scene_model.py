@@ -89,6 +89,8 @@ Measure = Literal[
     "rhythm_frequency",
     "branching_ratio",
     "avalanche_exponent",
+    "evoked_latency",
+    "evoked_z",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -118,17 +120,20 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "rhythm_frequency": "rate",
     "branching_ratio": None,
     "avalanche_exponent": None,
+    "evoked_latency": "time",
+    "evoked_z": None,
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
     "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale", "timescale_map",
-    "rhythm_frequency", "branching_ratio", "avalanche_exponent",
+    "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
                  "upright_time")  # fmt: skip
 
 
-FLUCTUATING = ("timescale", "timescale_map", "rhythm_frequency", "branching_ratio")  # counted in bins
+EVOKED = ("evoked_latency", "evoked_z")  # made of all its windows together
+FLUCTUATING = ("timescale", "timescale_map", "rhythm_frequency", "branching_ratio", *EVOKED)  # counted in bins
 
 
 class _NumberOrText:
@@ -653,6 +658,8 @@ class Probe(Part):
     """For correlation and what fluctuates: width of the bins. For peak_hz: of the window that slides, 20 ms."""
     threshold: NumberOrText | None = None
     """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg."""
+    baseline: positive(Time) | None = None
+    """For evoked_latency and evoked_z: how long before each window is the baseline."""
     model: Literal["spikes", "weights", "autoregressive", "diffusive"] | None = None
     """For fc_fit: whose connectivity; the neurons' if left out, else that of tract weights, or of a linear model."""
     gain: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -669,6 +676,7 @@ class Probe(Part):
         for key, value, *measures in (
             ("with", self.with_, "correlation", "phase_vector"),
             ("bin", self.bin, "correlation", "peak_hz", *FLUCTUATING),
+            ("baseline", self.baseline, *EVOKED),
             ("model", self.model, "fc_fit", "fc_fit_centred"),
             ("gain", self.gain, "fc_fit", "fc_fit_centred"),
             ("subjects", self.subjects, "fc_fit", "fc_fit_centred", "fcd_distance"),
@@ -677,6 +685,11 @@ class Probe(Part):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"
                 raise misfit(f"only {' and '.join(measures)} {takes} it, this is {self.measure}", key)
+        if self.measure in EVOKED:
+            if self.baseline is None or self.repeat is None:
+                raise misfit("needs `baseline` and `repeat`", "measure")
+            if self.baseline > self.from_:
+                raise misfit("expected at most the time before the first window", "baseline")
         if (self.gain is not None) != (self.model in ("autoregressive", "diffusive")):
             raise misfit("goes with the models autoregressive and diffusive", "model" if self.gain is None else "gain")
         if self.measure == "phase_vector" and self.with_ is None:
