@@ -226,6 +226,7 @@ def append(experiment: Run, trial, answer: dict) -> None:
     values = {"probes": answer["probes"], "outcomes": outcomes_of(experiment.scene, answer["probes"])}
     line = {"scene": trial.scene, "condition": trial.condition, "seed": trial.seed,
             **{key: {name: number(value) for name, value in held.items()} for key, held in values.items()},
+            **({"held_background": round(held, 6)} if (held := answer["held_background"]) != 1.0 else {}),
             "spike_hash": answer["spike_hash"], "wall_s": round(answer["wall_s"], 3),
             "load_s": round(answer["load_s"], 3)}  # fmt: skip
     with (experiment.folder / "trials.jsonl").open("ab", buffering=0) as file:

@@ -48,7 +48,13 @@ def run_trial(scene, source, trial: Trial, stop) -> dict | None:
     probes = Probes(sim, only=None if trial.ticks is None else end)
     if not drive(sim, end, stop, probes=probes):
         return None
-    return {"probes": probes.values(), "spike_hash": sim.spike_hash, "wall_s": sim.wall_s, "load_s": sim.load_s}
+    return {
+        "probes": probes.values(),
+        "held_background": sim.held_background,
+        "spike_hash": sim.spike_hash,
+        "wall_s": sim.wall_s,
+        "load_s": sim.load_s,
+    }
 
 
 def attempt(scene, source, trial: Trial, stop) -> tuple[str, object]:

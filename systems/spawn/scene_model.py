@@ -29,6 +29,7 @@ from engine.units import (
     Fraction,
     Length,
     Potential,
+    Rate,
     Time,
     Torque,
     bounded,
@@ -195,6 +196,15 @@ class Clock(Part):
         return self
 
 
+class HoldRate(Part):
+    """A mean rate that the background is to hold, whatever graph or lesion the scene has."""
+
+    of: Selector
+    """Populations, as a glob over structure.instance.cell; their background is scaled together."""
+    at: positive(Rate)
+    """Their mean rate, without what the timeline does."""
+
+
 class Brain(Part):
     """Which neurons there are and how they are joined."""
 
@@ -218,6 +228,8 @@ class Brain(Part):
     """Of a circuit, a calibration in place of the shipped one: a JSON file, relative to the scene's folder."""
     background: dict[Selector, Gain] = {}
     """Factor on the background events of the populations a glob selects, e.g. to hold a rate under another gain."""
+    hold_rate: HoldRate | None = None
+    """Find, in a run that is thrown away, the background that holds a rate (systems/spawn/hold_rate.py)."""
     learning: bool = True
     """False holds all weights as they are: learning rules do not run."""
 
