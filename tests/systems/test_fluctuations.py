@@ -81,3 +81,11 @@ def test_the_exponent_of_drawn_sizes():
     k = np.arange(1, 1001)
     p = k**-2.2
     assert f.size_exponent(rng.choice(k, 20_000, p=p / p.sum()), 1, 1000) == pytest.approx(2.2, abs=0.04)
+
+
+def test_what_never_decays_is_an_offset():
+    """A timescale of 60 ms on top of a drift over minutes: the drift is the fit's constant."""
+    rng = np.random.default_rng(7)
+    slow = np.sin(2 * np.pi * np.arange(50_000) / 40_000.0)
+    x = ornstein_uhlenbeck(60.0, 20.0, 50_000, rng) + slow
+    assert f.timescales(x[:, None], 20.0)[0] == pytest.approx(60.0, rel=0.15)
