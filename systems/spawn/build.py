@@ -132,7 +132,11 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
     }
     circuits = [tuned(c, calibrations[c.structure]) for c in circuits]
     network.circuits = circuits
-    network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile)
+    scale = None
+    if network.connectome is not None:
+        rng = world.streams.generator("region_tau")
+        scale = net.region_scales(network.connectome, brain.region_tau, rng)
+    network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile, scale)
     of_body = given["body"] if "body" in given else read_body_calibration(body.name) if body is not None else None
     make_cells(world, network, [*circuits, *absent], brain.profile, calibrations, scene.clock.substeps,
                background_factors(network, brain.background, source))  # fmt: skip

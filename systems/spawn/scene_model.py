@@ -214,6 +214,8 @@ class Brain(Part):
     """Name of a connectome in assets/connectome, or path of an .npz or .csv of your own."""
     null: Literal["weights", "strength", "strength_distance", "labels", "random"] | None = None
     """Null graph to use in the connectome's place, drawn from the run's seed (systems/spawn/graph_null.py)."""
+    region_tau: Literal["map", "uniform", "shuffled"] = "map"
+    """Membrane time constants of regions: by the connectome's T1w/T2w, all the same, or dealt out anew by the seed."""
     circuits: list[Name] = Field(min_length=1, max_length=100)
     """Names of the YAML files in assets/circuits that make the brain and the cord."""
     stand_ins: list[Name] = Field([], max_length=100)
