@@ -39,11 +39,12 @@ def run_trial(scene, source, trial: Trial, stop) -> dict | None:
     """Values of the probes, spike hash and times of one run, None if `stop.asked`; UserError if the scene is wrong."""
     from systems.probes import Probes
     from systems.simulation import Simulation
+    from systems.spawn.hold_rate import unheld
     from tools.common import drive
 
     end = round(scene.duration)
     if trial.ticks is not None:
-        end = min(end, trial.ticks)
+        end, scene = min(end, trial.ticks), unheld(scene)
     sim = Simulation(scene, source, seed=trial.seed)
     probes = Probes(sim, only=None if trial.ticks is None else end)
     if not drive(sim, end, stop, probes=probes):

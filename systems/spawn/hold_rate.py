@@ -11,20 +11,40 @@ import math
 
 import numpy as np
 
+from engine.errors import UserError
+
 SETTLE_MS, MEASURE_MS, STEPS, KEPT = 1_000, 6_000, 14, 6
 STEP = 0.02  # of the log error: a recurrent cortex near the edge answers a per cent of background with 30 of its rate
 LARGEST = 1.0  # log error taken at face value
 
 
+def unheld(scene):
+    """The scene without the rate it wants held: to see that it can be built."""
+    if scene.brain is None or scene.brain.hold_rate is None:
+        return scene
+    return scene.model_copy(update={"brain": scene.brain.model_copy(update={"hold_rate": None})})
+
+
 def with_held_rate(scene, simulate):
     """(the scene with the background that holds the rate, its factor); `simulate(scene)` makes a Simulation."""
     wanted = scene.brain.hold_rate
-    free = scene.model_copy(update={"brain": scene.brain.model_copy(update={"hold_rate": None}), "probes": [],
-                                    "expect": [], "timeline": []})  # fmt: skip
+    free = unheld(scene).model_copy(update={"probes": [], "expect": [], "timeline": []})
     factor = held_factor(simulate(free), wanted.of, wanted.at)
     background = {**scene.brain.background, wanted.of: scene.brain.background.get(wanted.of, 1.0) * factor}
     brain = scene.brain.model_copy(update={"background": background, "hold_rate": None})
     return scene.model_copy(update={"brain": brain}), factor
+
+
+def held_neurons(sim, of: str) -> np.ndarray:
+    """The neurons whose rate is held; a glob that selects none, or none with a background, is an error in the scene."""
+    try:
+        neurons = sim.timeline.targets.neurons(of)
+    except UserError as error:
+        raise sim.source.error(str(error), "brain", "hold_rate", "of") from None
+    background = sim.network.background_hz
+    if not any(background.get(p.name, 0.0) > 0.0 and fnmatch.fnmatchcase(p.name, of) for p in sim.network.populations):
+        raise sim.source.error(f"no population with a background matches {of}", "brain", "hold_rate", "of")
+    return neurons
 
 
 def held_factor(sim, of: str, at_hz: float) -> float:
@@ -36,7 +56,7 @@ def held_factor(sim, of: str, at_hz: float) -> float:
     driven = [p for p in network.populations if network.background_hz.get(p.name, 0.0) > 0.0]
     mine = np.array([fnmatch.fnmatchcase(p.name, of) for p in driven])
     hz = np.array([network.background_hz[p.name] for p in driven])
-    neurons = sim.timeline.targets.neurons(of)
+    neurons = held_neurons(sim, of)
     chosen = np.zeros(network.neuron_count, bool)
     chosen[neurons] = True
     found, log_factor = [], 0.0
