@@ -43,7 +43,7 @@ def _tau(r: np.ndarray, bin_ms: float) -> float:
     lag = np.arange(first + 1, len(r) + 1) * bin_ms
     r = r[first:]
     longest = lag[-1]
-    guess = (max(r[0] - r[-1], 1e-3), longest / 5.0, float(r[-1]))
+    guess = (min(max(r[0] - r[-1], 1e-3), 10.0), longest / 5.0, float(np.clip(r[-1], -0.9, 0.9)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

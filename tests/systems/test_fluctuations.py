@@ -83,6 +83,13 @@ def test_the_exponent_of_drawn_sizes():
     assert f.size_exponent(rng.choice(k, 20_000, p=p / p.sum()), 1, 1000) == pytest.approx(2.2, abs=0.04)
 
 
+def test_a_few_bins_give_an_answer_or_none():
+    """Ends of short pieces can correlate by more than one."""
+    rng = np.random.default_rng(8)
+    found = f.timescales(rng.poisson(0.2, (20, 300)) * rng.integers(1, 30, (20, 300)), 10.0)
+    assert found.shape == (300,) and np.isnan(found).any()
+
+
 def test_what_never_decays_is_an_offset():
     """A timescale of 60 ms on top of a drift over minutes: the drift is the fit's constant."""
     rng = np.random.default_rng(7)
