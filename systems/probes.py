@@ -17,15 +17,19 @@ from components.body import Muscle
 from components.network import Gained, Gains, SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
-from systems import rhythm
+from systems import bold, evoked, fluctuations, rhythm
 from systems.bursts import burst_onsets, limb_rank, spectral_peak
+from systems.spawn.functional import load_functional
 from systems.spawn.network import fanout_of
 
 UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "",
         "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
         "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": "",
-        "limbs_together": "", "limbs_in_step": ""}  # fmt: skip
+        "limbs_together": "", "limbs_in_step": "",
+        "fc_fit": "", "fc_fit_centred": "", "fcd_distance": "", "mean_fc": "", "timescale": "ms", "timescale_map": "",
+        "rhythm_frequency": "Hz", "branching_ratio": "", "avalanche_exponent": "",
+        "evoked_latency": "ms", "evoked_z": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
            "limbs_together": "angle", "limbs_in_step": "angle",
            "muscle_activation": "muscle", "posture_height": "part",
@@ -34,6 +38,10 @@ LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
 PEAK_MS = 20  # width of the sliding window of a peak rate that names none
 PIECE_MS = 20_000  # a peak in a long window is looked for in pieces, well within the spikes in memory
 RHYTHM_MS = 10  # bins of what is searched for bursts
+BIN_MS = dict.fromkeys(("fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc"), 10) | {
+    "timescale": 50, "timescale_map": 50, "rhythm_frequency": 2, "branching_ratio": 4, "avalanche_exponent": 1,
+    "evoked_latency": 5, "evoked_z": 5,
+}  # spikes are counted by region in bins of it, if the probe says no other  # fmt: skip
 KINDS = ("local", "long_range", "other", "background")
 LIMB_SHARE = 0.02  # of the body's mass: what weighs less is a finger or an eye, no limb
 
@@ -253,11 +261,12 @@ class Probes:
 
     A probe is evaluated when its window has passed, from at most the last minute of spikes; rates and counts of
     longer windows are exact too (counted from the first sample in the window), and so are peaks. A repeated probe is
-    the mean of its windows that have a value.
+    the mean of its windows that have a value. With `only`, every probe is measured over the first so many ticks
+    instead of its own windows, to see that it can be.
     """
 
-    def __init__(self, sim):
-        self.sim, self.scene = sim, sim.scene
+    def __init__(self, sim, only: int | None = None):
+        self.sim, self.scene, self.only = sim, sim.scene, only
         self.sampler = sim.sampler
         self.memory = sim.sampler.memory
         self.names = BodyNames(sim.physics.model) if sim.physics else None
@@ -266,6 +275,7 @@ class Probes:
             self._trace()
         if sim.network:
             self._count()
+            self._tally()
         self._pieces = {probe.name: self._cut(probe) for probe in self.scene.probes}
         self._pending = [p for p in self.scene.probes if len(self._measured(p)) < len(self._pieces[p.name])]
         sim.sampler.watchers.append(self._watch)
@@ -353,6 +363,51 @@ class Probes:
         counts += np.bincount(ids, minlength=counts.size)
         self.memory["spikes_counted"] = np.int64(self.sim.spikes.total)
 
+    def _tally(self) -> None:
+        """Count spikes by region in bins, for the probes whose windows may be longer than spikes are kept."""
+        network, self._tallies = self.sim.network, {}
+        for probe in self.scene.probes:
+            if probe.measure not in BIN_MS or self._of_graph(probe):
+                continue
+            key = f"tally:{probe.of}:{bin_of(probe)}"
+            if key in self._tallies:
+                continue
+            chosen = np.zeros(network.neuron_count, bool)
+            chosen[self._of[probe.name][1]] = True
+            found = [p for p in network.populations if chosen[p.first]]
+            names = list(dict.fromkeys(p.instance for p in found))
+            column = np.full(network.neuron_count, -1)
+            for p in found:
+                column[p.neurons] = names.index(p.instance)
+            bins = math.ceil(self.scene.duration / bin_of(probe))
+            if key not in self.memory:
+                self.memory[key] = np.zeros((bins, len(names)), np.uint16)
+                self.memory[f"{key}:from"] = np.int64(self.sim.tick)
+            self._tallies[key] = bin_of(probe), names, column
+        if self._tallies:
+            self.sim.spikes.listeners.append(self._tally_up)
+
+    def _tally_up(self, ids: np.ndarray, ticks: np.ndarray, substeps: np.ndarray | None = None) -> None:
+        for key, (width, _, column) in self._tallies.items():
+            add_counts(self.memory[key], ids, ticks, column, width)
+
+    def tallied(self, probe, start: int, stop: int) -> tuple[np.ndarray, list[str], float] | None:
+        """(counts [bins, regions], regions, bin [ms]) of whole bins in a window; None if it was not all observed."""
+        key = f"tally:{probe.of}:{bin_of(probe)}"
+        width, names, column = self._tallies[key]
+        if start < int(self.memory[f"{key}:from"]):
+            return None
+        counts = self.memory[key].copy()
+        waiting = int(self.sim.world[SpikeLog.count][0])
+        add_counts(
+            counts, self.sim.world[SpikeLog.ids][:waiting], self.sim.world[SpikeLog.ticks][:waiting], column, width
+        )
+        return counts[-(-start // width) : stop // width], names, float(width)
+
+    @staticmethod
+    def _of_graph(probe) -> bool:
+        return probe.model not in (None, "spikes")
+
     # while it runs
     def look(self) -> None:
         """Notice a fall; called at every sample and, by the command line, at every control step."""
@@ -390,6 +445,10 @@ class Probes:
 
     def _cut(self, probe) -> list[tuple[int, int, int]]:
         """(window, start, stop) of the pieces that a probe is measured in, one after another, in ticks."""
+        if self.only is not None:
+            return [(0, 0, self.only)]
+        if probe.measure in EVOKED:
+            return [(0, round(probe.windows[0][0]), round(probe.windows[-1][1]))]
         pieces = []
         for number, (start, stop) in enumerate(probe.windows):
             first, end = round(start), round(self.scene.duration if stop is None else stop)
@@ -402,8 +461,9 @@ class Probes:
     def detach(self) -> None:
         """Stop looking."""
         self.sampler.watchers.remove(self._watch)
-        if self._take in self.sim.spikes.listeners:
-            self.sim.spikes.listeners.remove(self._take)
+        for listener in (self._take, self._tally_up):
+            if listener in self.sim.spikes.listeners:
+                self.sim.spikes.listeners.remove(listener)
 
     # answers
     @property
@@ -486,6 +546,8 @@ class Probes:
             return float(chosen.mean()) * (1000.0 if kind == "part" else 1.0)
         if probe.measure in COUNTED:
             return self._rate_or_count(probe, rows, start, stop, f"base:{probe.name}:{number}")
+        if probe.measure in BIN_MS:
+            return self._fluctuation(probe, start, stop)
         ids, ticks = self.sim.spike_history(start)
         inside = (ticks >= start) & (ticks < stop)
         ids, ticks = ids[inside], ticks[inside]
@@ -521,6 +583,95 @@ class Probes:
             return math.nan
         return float(count) if probe.measure == "spike_count" else count * 1000.0 / rows.size / max(ms, 1)
 
+    def _fluctuation(self, probe, start: int, stop: int) -> float:
+        """What is made of counts by region: connectivity beside what was measured, timescales, rhythms, avalanches."""
+        if self._of_graph(probe):
+            return self._graph_fit(probe)
+        if probe.measure in EVOKED:
+            return self._evoked(probe, stop)
+        found = self.tallied(probe, start, stop)
+        if found is None or len(found[0]) < 3:
+            return math.nan
+        counts, names, width = found
+        if probe.measure == "timescale":
+            tau = fluctuations.timescales(counts, width)
+            return float(np.nanmean(tau)) if np.isfinite(tau).any() else math.nan
+        if probe.measure == "timescale_map":
+            return self._along_map(fluctuations.timescales(counts, width), names)
+        together = counts.sum(axis=1, dtype=np.int64)
+        if probe.measure == "rhythm_frequency":
+            return fluctuations.rhythm_hz(together, width)
+        if probe.measure == "branching_ratio":
+            return fluctuations.branching_ratio(together, width)
+        if probe.measure == "avalanche_exponent":
+            spikes = int(together.sum())
+            step = max(1, round(len(together) / spikes)) if spikes else 1
+            whole = together[: len(together) // step * step].reshape(-1, step).sum(axis=1)
+            return fluctuations.size_exponent(fluctuations.avalanches(whole))
+        signal = bold.bold_of(counts, width)
+        if len(signal) < 3:
+            return math.nan
+        if probe.measure == "fcd_distance":
+            measured = self._measured_connectivity()
+            known = measured.fcd.get(probe.subjects or "test") if measured is not None else None
+            return math.nan if known is None else bold.distribution_distance(bold.dynamics(signal), known)
+        connectivity = bold.connectivity(signal)
+        if probe.measure == "mean_fc":
+            return float(np.mean(bold.pairs(connectivity)))
+        return self._likeness(probe, connectivity, names)
+
+    def _evoked(self, probe, stop: int) -> float:
+        """Onset [ms] or strength of the mean response over the windows that have passed."""
+        begin = round(probe.windows[0][0] - probe.baseline)
+        found = self.tallied(probe, 0 if self.only else begin, stop)
+        if found is None:
+            return math.nan
+        counts, _, width = found
+        starts = [round(start - (0 if self.only else begin)) for start, end in probe.windows
+                  if end - (0 if self.only else begin) <= len(counts) * width]  # fmt: skip
+        if len(starts) < 2:
+            return math.nan
+        before, after = round(probe.baseline / width), round((probe.to - probe.from_) / width)
+        at = np.array(starts) // round(width)
+        rows = evoked.deviations(counts.sum(axis=1, dtype=np.int64), at, before, after)
+        return evoked.strength(rows) if probe.measure == "evoked_z" else evoked.onset(rows) * width
+
+    def _measured_connectivity(self):
+        connectome = self.sim.network.connectome
+        return None if connectome is None else load_functional(connectome)
+
+    def _likeness(self, probe, connectivity: np.ndarray, names: list[str]) -> float:
+        """r of a connectivity between regions of these names with the measured one; NaN where there is none."""
+        measured = self._measured_connectivity()
+        labels = self.sim.network.connectome.labels if measured is not None else []
+        rows = [labels.index(name) for name in names if name in labels]
+        if len(rows) < len(names) or len(rows) < 4 or not np.isfinite(connectivity).all():
+            return math.nan
+        wanted = measured.fc[probe.subjects or "test"][np.ix_(rows, rows)]
+        return bold.likeness(connectivity, wanted, probe.measure == "fc_fit_centred")
+
+    def _graph_fit(self, probe) -> float:
+        """The same of what the graph alone, or a linear model on it, would have."""
+        network = self.sim.network
+        if network.connectome is None:
+            return math.nan
+        if probe.model == "weights":
+            made = network.connectome.weights
+        else:
+            coupling = network.weights / np.abs(np.linalg.eigvals(network.weights)).max()
+            made = (bold.autoregressive if probe.model == "autoregressive" else bold.diffusive)(coupling, probe.gain)
+        return self._likeness(probe, made, network.connectome.labels)
+
+    def _along_map(self, values: np.ndarray, names: list[str]) -> float:
+        """Spearman's rho of a value per region with the connectome's T1w/T2w."""
+        from scipy.stats import spearmanr
+
+        connectome = self.sim.network.connectome
+        at = {} if connectome is None else dict(zip(connectome.labels, connectome.myelin, strict=True))
+        along = np.array([at.get(name, np.nan) for name in names])
+        known = np.isfinite(along) & np.isfinite(values)
+        return float(spearmanr(values[known], along[known]).statistic) if known.sum() > 4 else math.nan
+
     def _latency(self, probe, kind: str, rows: np.ndarray, start: int, stop: int) -> float:
         """Time [ms] from `from` until: the n-th spike, a rate, a change of angle or height, or an activation."""
         dimension, limit = self._threshold[probe.name]
@@ -546,8 +697,26 @@ class Probes:
         return float(when[passed[0]] - start) if passed.size else math.nan
 
 
+def bin_of(probe) -> int:
+    """Width of the bins [ms] that a probe's spikes are counted in."""
+    return BIN_MS[probe.measure] if probe.bin is None else round(probe.bin)
+
+
+def add_counts(counts: np.ndarray, ids: np.ndarray, ticks: np.ndarray, column: np.ndarray, width: int) -> None:
+    """counts[tick // width, column[id]] += 1 for every spike that has a column; in place."""
+    at, row = column[ids], ticks // width
+    inside = (at >= 0) & (row < len(counts))
+    at, row = at[inside], row[inside]
+    if not row.size:
+        return
+    first, groups = int(row.min()), counts.shape[1]
+    found = np.bincount((row - first) * groups + at, minlength=(int(row.max()) - first + 1) * groups)
+    counts[first : first + found.size // groups] += found.reshape(-1, groups).astype(counts.dtype)
+
+
 COUNTED = ("rate_hz", "spike_count")
 LIMBS = {"limbs_together": "bouts", "limbs_in_step": "phases"}
+EVOKED = ("evoked_latency", "evoked_z")
 RHYTHMIC = ("cycle_frequency", "cycle_cv", "phase_vector")
 
 

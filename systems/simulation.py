@@ -24,6 +24,7 @@ from systems.physics_step import Physics
 from systems.sample_record import Sampler
 from systems.schedule import TICK
 from systems.spawn.build import build_world
+from systems.spawn.hold_rate import with_held_rate
 from systems.spawn.learning import presynaptic
 from systems.spawn.network import Network
 from systems.spawn.scene_model import SCENES, Scene, check_files
@@ -43,6 +44,11 @@ class Simulation:
         self.scene, self.source = scene, source
         self.seed = scene.seed if seed is None else int(seed)
         self.threads = threads
+        self.held_background = 1.0  # factor that holds the rate a scene wants held
+        if scene.brain is not None and scene.brain.hold_rate is not None:
+            scene, self.held_background = with_held_rate(
+                scene, lambda free: Simulation(free, source, seed=self.seed, threads=threads, calibrations=calibrations)
+            )
         self.world = build_world(scene, source, self.seed, threads, strict, calibrations)
         objects = self.world.objects
         self.network: Network | None = objects.get(Network)

@@ -5,6 +5,7 @@
 Closed loop: the whole cortex runs, each population's background rate moves by a damped step in log rate error (steps
 shrink as errors do), and the last third of the iterations is averaged. Writes assets/circuits/calibration/
 cortex_<profile>.json with provenance; `--resume` starts from the file that is there. Ctrl-C keeps what was reached.
+With `--set` (gains, stand_ins, null) and `--out` it makes a calibration for a scene's `brain.calibrations`.
 """
 
 from __future__ import annotations
@@ -47,23 +48,29 @@ def calibrate(profile: str, iterations: int, seconds: float, resume: bool, seed:
         "stimulate", Scene, [SCENES], [f"brain.profile={profile}", "timeline=[]", "probes=[]", "expect=[]", *overrides]
     )
 
-    def start(network, _profile, _calibrations):
-        rates = {}
+    here = set(scene.brain.circuits)  # what stands in for others keeps the rates it stands in with
+
+    def start(network, profile, calibrations):
+        rates = original(network, profile, calibrations)
         for p in network.populations:
             spec = p.cell.background
-            if spec is not None:
+            if spec is not None and p.structure in here:
                 known = stored.get(p.instance, stored.get("*", {})).get(p.cell_name)
                 charge = spec.psp * p.psp_to_charge(p.cell.tau_ampa)
                 rates[p.name] = known or min(START_MV[p.cell.acts_on] / (charge * p.tau_m / 1000.0), 1500.0)
         return rates
 
-    original, build.background_rates = build.background_rates, start
+    original = build.background_rates
+    build.background_rates = start
     try:
         sim = Simulation(scene, source, seed=seed)
     finally:
         build.background_rates = original
     network = sim.network
-    chosen = [p for p in network.populations if network.background_hz.get(p.name, 0.0) > 0]
+    members = [p for p in network.populations if network.background_hz.get(p.name, 0.0) > 0]
+    mine = np.array([p.structure in here for p in members])
+    chosen = [p for p in members if p.structure in here]
+    others = np.array([network.background_hz[p.name] for p in members])
     hz = np.array([network.background_hz[p.name] for p in chosen])
     target = np.array([p.cell.bands[profile].target for p in chosen])
     edges = np.array([p.first for p in network.populations])
@@ -95,6 +102,10 @@ def calibrate(profile: str, iterations: int, seconds: float, resume: bool, seed:
         weight = np.where(excitatory, count, 0)
         return (np.bincount(region, x * weight) / np.bincount(region, weight))[region]
 
+    def drive(hz: np.ndarray) -> None:
+        others[mine] = hz
+        set_background(sim.world, members, others)
+
     def report(stage: str, rate: np.ndarray, error: np.ndarray) -> None:
         say(
             f"{stage}  E {rate[excitatory].mean():6.2f} Hz  I {rate[~excitatory].mean():6.2f} Hz  "
@@ -114,14 +125,14 @@ def calibrate(profile: str, iterations: int, seconds: float, resume: bool, seed:
 
     try:
         for k in range(0 if stored else open_iterations):
-            set_background(sim.world, chosen, hz)
+            drive(hz)
             sim.run("150 ms", surrogate)
             rate = measure(seconds / 2, surrogate)
             error = np.log((target + 0.3) / (rate + 0.3))
             hz = np.clip(hz * np.exp(np.clip((0.2 if k < 8 else 0.12) * error, -0.3, 0.3)), 1.0, 1900.0)
             report(f"open   {k + 1:3d}/{open_iterations}", rate, error)
         for k in range(iterations):
-            set_background(sim.world, chosen, hz)
+            drive(hz)
             sim.run("300 ms")
             rate = measure(seconds)
             if rate[excitatory].mean() > 60.0:
@@ -168,6 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--gain", type=float, default=0.06)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="else the shipped calibration of the profile")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=c")
     options = parser.parse_args(arguments)
     try:
@@ -176,7 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"calibrate_cortex: error: {error}", file=sys.stderr)
         return 2
-    path = ASSETS / "calibration" / f"cortex_{options.profile}.json"
+    path = options.out or ASSETS / "calibration" / f"cortex_{options.profile}.json"
     temporary = path.with_suffix(".part")
     temporary.write_text(json.dumps(result, indent=1) + "\n")
     os.replace(temporary, path)

@@ -47,6 +47,7 @@ def run(args) -> int:
 def check(args) -> str:
     """Build the whole world, of every condition too, so that every name is resolved; one line about it."""
     from systems.simulation import Simulation
+    from systems.spawn.hold_rate import held_neurons, unheld
     from systems.spawn.scene_model import in_condition
 
     sim, _ = common.open_simulation(args)
@@ -54,7 +55,11 @@ def check(args) -> str:
     experiment = sim.scene.experiment
     for name in experiment.conditions if experiment is not None else ():
         try:
-            resolve(Simulation(*in_condition(sim.scene, sim.source, name), seed=args.seed))
+            scene, source = in_condition(sim.scene, sim.source, name)
+            made = Simulation(unheld(scene), source, seed=args.seed)
+            resolve(made)
+            if scene.brain is not None and scene.brain.hold_rate is not None:
+                held_neurons(made, scene.brain.hold_rate.of)
         except UserError as error:
             raise UserError(str(error).removesuffix(f" (in condition {name})") + f" (in condition {name})") from None
     return described(sim)

@@ -13,6 +13,7 @@ COMMANDS = {
     "play": "watch a scene",
     "run": "run a scene headless: progress, summary, record, video, snapshot",
     "experiment": "run scenes under several conditions and seeds, and judge their claims",
+    "report": "finished experiments as one HTML page",
     "exam": "the neonatal examination: items, bands, controls, lesions",
     "shell": "a text session: look, sound, touch, reward, teach, test, lesion, save; scripts on standard input",
     "list": "what there is to run",

@@ -43,6 +43,16 @@ def whole(low: int, high: int):
     return read
 
 
+def workers(text: str) -> int | str:
+    """--workers: how many processes, or the address of a Dask scheduler."""
+    if text.partition("://")[0] in ("tcp", "tls", "ws", "wss"):
+        return text
+    try:
+        return whole(1, 256)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or an address like tcp://host:8786") from None
+
+
 def add_scene(parser, *, optional: bool = False) -> None:
     """SCENE, the seed and the overrides, as every command takes them."""
     kind = {"nargs": "?", "default": "newborn"} if optional else {}

@@ -33,7 +33,8 @@ def arguments(parser) -> None:
     parser.add_argument("--long", action="store_true", help="the long items too, such as sleep")
     parser.add_argument("--only", metavar="NAME", action="append", default=[], help="this scene alone; may be repeated")
     parser.add_argument("--scenes", metavar="DIR", help="folder with the exam's scenes (else the shipped ones)")
-    parser.add_argument("--workers", type=common.whole(1, 256), metavar="N", help="processes (else one per core)")
+    parser.add_argument("--workers", type=common.workers, metavar="N|tcp://...",
+                        help="processes (else one per core), or a Dask scheduler")  # fmt: skip
     parser.add_argument("--out", metavar="DIR", help="folder for the results (else out/exam or out/lesions)")
     parser.add_argument("--resume", action="store_true", help="go on with the folder: skip the trials it holds")
     parser.add_argument("--no-pictures", action="store_true", help="no time courses, no contact sheet")

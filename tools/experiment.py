@@ -1,6 +1,7 @@
 """`encephagen experiment`: scenes x conditions x seeds in parallel processes, resumable, judged (docs/experiments.md).
 
-A folder per scene: config.yaml (what was run), trials.jsonl (a line per trial, as they come), results.json, summary.md.
+A folder per scene: config.yaml (what was run), trials.jsonl (a line per trial, as they come), results.json, summary.md,
+report.html. `--smoke` runs the beginning of the first conditions, to see that everything works.
 """
 
 from __future__ import annotations
@@ -20,9 +21,17 @@ from engine.units import shown
 from tools import common
 
 FORMAT = "encephagen experiment 1"
-SMOKE_SEEDS = 3
+SMOKE_SEEDS, SMOKE_CONDITIONS, SMOKE_MS = 2, 2, 200
 SAY_EVERY_S = 15.0  # progress in lines, where there is no terminal
-COMPARED = ("format", "scene", "first_seed", "resolved", "versions", "sources")  # what a folder must share to go on
+COMPARED = (
+    "format",
+    "scene",
+    "smoke",
+    "first_seed",
+    "resolved",
+    "versions",
+    "sources",
+)  # what a folder must share to go on
 SOURCES = ("engine", "components", "systems", "assets")  # what decides the spikes, beside the scene
 
 
@@ -32,10 +41,11 @@ def arguments(parser) -> None:
     )
     parser.add_argument("--set", metavar="A.B=C", action="append", default=[], help="change one key of every scene")
     parser.add_argument("--seeds", type=common.whole(1, 10_000), metavar="N", help="how many (else the scene's)")
-    parser.add_argument("--workers", type=common.whole(1, 256), metavar="N", help="processes (else one per core)")
+    parser.add_argument("--workers", type=common.workers, metavar="N|tcp://...",
+                        help="processes (else one per core), or a Dask scheduler")  # fmt: skip
     parser.add_argument("--out", metavar="DIR", help="folder for the results (else out/SCENE, or out/experiment)")
     parser.add_argument("--resume", action="store_true", help="go on with the folder: skip the trials it holds")
-    parser.add_argument("--smoke", action="store_true", help=f"{SMOKE_SEEDS} seeds, to see that everything runs")
+    parser.add_argument("--smoke", action="store_true", help=f"{SMOKE_SEEDS} seeds of {SMOKE_MS} ms each, not judged")
     common.add_quiet(parser)
 
 
@@ -72,6 +82,7 @@ class Run:
     seeds: list[int]
     conditions: dict[str, tuple]  # name -> (scene, source)
     folder: Path = Path()
+    ticks: int | None = None  # of a smoke run
     trials: dict[tuple[str, int], dict] = field(default_factory=dict)
     failed: list[dict] = field(default_factory=list)
     until: int | None = None  # tick at which its trials end, if before the scene's end
@@ -86,11 +97,11 @@ class Run:
         from tools.workers import Trial
 
         traced = condition in self.traced and seed == self.seeds[0]
-        return Trial(self.name, condition, seed, None if traced else self.until, traced)
+        return Trial(self.name, condition, seed, None if traced else self.until, traced, self.ticks)
 
     def length(self, trial) -> float:
         """Simulated time of a trial [ms]."""
-        return trial.until or self.conditions[trial.condition][0].duration
+        return trial.ticks or trial.until or self.conditions[trial.condition][0].duration
 
 
 def opened(args) -> list[Run]:
@@ -110,8 +121,10 @@ def opened(args) -> list[Run]:
             raise UserError(f"{name}: expected each scene once, got {shown(source.name)} again")
         count = min(args.seeds or experiment.seeds, SMOKE_SEEDS) if args.smoke else args.seeds or experiment.seeds
         seeds = list(range(experiment.first_seed, experiment.first_seed + count))
-        conditions = {c: in_condition(scene, source, c) for c in experiment.conditions}
-        found.append(Run(source.name, scene, source, seeds, conditions))
+        wanted = list(experiment.conditions)[: SMOKE_CONDITIONS if args.smoke else None]
+        conditions = {c: in_condition(scene, source, c) for c in wanted}
+        run = Run(source.name, scene, source, seeds, conditions, ticks=SMOKE_MS if args.smoke else None)
+        found.append(run)
     return found
 
 
@@ -153,7 +166,8 @@ def prepare_one(experiment: Run, about_program: dict, there: bool) -> None:
     seeds = len(experiment.seeds)
     resolved["experiment"].pop("seeds")  # more of them may follow
     config = {"format": FORMAT, "scene": experiment.name, "files": [str(f) for f in experiment.source.files],
-              "first_seed": experiment.seeds[0], "seeds": seeds, "resolved": resolved, **about_program}  # fmt: skip
+              "smoke": experiment.ticks is not None, "first_seed": experiment.seeds[0],
+              "seeds": seeds, "resolved": resolved, **about_program}  # fmt: skip
     path = experiment.folder / "config.yaml"
     if there and path.is_file():
         before = read_config(path)
@@ -222,6 +236,7 @@ def append(experiment: Run, trial, answer: dict) -> None:
     values = {"probes": answer["probes"], "outcomes": outcomes_of(experiment.scene, answer["probes"])}
     line = {"scene": trial.scene, "condition": trial.condition, "seed": trial.seed,
             **{key: {name: number(value) for name, value in held.items()} for key, held in values.items()},
+            **({"held_background": round(held, 6)} if (held := answer["held_background"]) != 1.0 else {}),
             "spike_hash": answer["spike_hash"], "wall_s": round(answer["wall_s"], 3),
             "load_s": round(answer["load_s"], 3)}  # fmt: skip
     if "traces" in answer:
@@ -248,17 +263,30 @@ def versions() -> dict[str, str]:
     return {"encephagen": __version__} | {name: version(name) for name in ("numpy", "numba", "mujoco", "gymnasium")}
 
 
+def program_files() -> list[Path]:
+    return [p for folder in SOURCES for p in (common.ROOT / folder).rglob("*") if p.is_file() and p.suffix != ".pyc"]
+
+
+def program_hash() -> str:
+    """Hash of the program and its data alone."""
+    return hash_of(program_files())
+
+
+def hash_of(files: list[Path]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(set(files)):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def source_hash(experiments: list[Run]) -> str:
     """Hash of the program and its data, and of the connectomes that the scenes bring along."""
-    digest = hashlib.blake2b(digest_size=8)
-    files = [p for folder in SOURCES for p in (common.ROOT / folder).rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    files = program_files()
     for experiment in experiments:
         brain = experiment.scene.brain
         own = [Path(), experiment.source.path.parent] if brain is not None else []
         files += [folder / brain.connectome for folder in own if (folder / brain.connectome).is_file()]
-    for path in sorted(set(files)):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
+    return hash_of(files)
 
 
 def about() -> dict:
@@ -295,12 +323,16 @@ def warm(experiments: list[Run], pending: list, quiet: bool) -> None:
 
 def pursue(experiments: list[Run], pending: list, args, interrupt) -> bool:
     """Run the trials and keep their results; False if interrupted, UserError if a scene turns out to be wrong."""
-    from tools.workers import Workers
+    from tools.workers import Cluster, Workers
 
     by_name = {experiment.name: experiment for experiment in experiments}
     scenes = {(e.name, c): pair for e in experiments for c, pair in e.conditions.items()}
     count = args.workers or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0] * os.cpu_count())
-    with Workers(scenes, count) as workers, Progress(experiments, pending, args.quiet) as progress:
+    if isinstance(count, str):
+        made = Cluster(scenes, count, program_hash())
+    else:
+        made = Workers(scenes, count)
+    with made as workers, Progress(experiments, pending, args.quiet) as progress:
         for found in workers.results(pending):
             if interrupt.asked:
                 return False
@@ -390,15 +422,18 @@ class Progress:
 
 def conclude(experiments: list[Run], root: Path, args) -> int:
     """Judge, write, print; the exit code."""
-    from tools import verdicts
+    from tools import report, verdicts
 
-    found = verdicts.judged({e.name: (e.scene, e.seeds, e.trials, sorted_failures(e)) for e in experiments}, args.smoke)
+    of = {e.name: (e.scene, e.seeds, e.trials, sorted_failures(e), list(e.conditions)) for e in experiments}
+    found = verdicts.judged(of, args.smoke)
     try:
         for e in experiments:
             kept(e.folder, {**found[e.name], "wall_s": wall_s(e)}, verdicts.markdown(found[e.name]))
         if len(experiments) > 1:
             together = {"scenes": found, "wall_s": sum(wall_s(e) for e in experiments)}
             kept(root, together, "\n".join(verdicts.markdown(one) for one in found.values()))
+        finished, unfinished = report.collected(root)
+        write(root / report.PAGE, report.page(finished, unfinished, root))
     except OSError as error:
         raise UserError(f"--out {root}: cannot be written ({error.strerror or error})") from error
     if not args.quiet:

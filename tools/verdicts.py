@@ -31,28 +31,33 @@ def values_of(trials: Trials, outcome: str, condition: str, seeds: list[int]) ->
 
 
 def judged(experiments: dict[str, tuple], smoke: bool = False) -> dict[str, dict]:
-    """Scene name -> results, of scene name -> (scene, seeds, trials, failures [{condition, seed, why}])."""
+    """Scene name -> results, of scene name -> (scene, seeds, trials, failures [{condition, seed, why}], conditions).
+
+    The conditions are those that were run, all of the scene's if left out. A smoke run is not judged.
+    """
     found = {name: results(name, *of, smoke=smoke) for name, of in experiments.items()}
-    family = [claim for one in found.values() for claim in one["claims"] if "greater" in claim]
+    family = [claim for one in found.values() for claim in one["claims"] if "p" in claim]
     for claim, q in zip(family, statistics.false_discovery_q([claim["p"] for claim in family]), strict=True):
         claim["q"] = q
         enough = claim["pairs"] >= claim["share"] * claim["seeds"] - 1e-9
-        claim["pass"] = bool(enough and q <= statistics.ALPHA and claim["value"] > 0.0)
+        claim["pass"] = bool(enough and q <= statistics.ALPHA and ("same" in claim or claim["value"] > 0.0))
         if not enough:
             claim["note"] = f"{claim['none']} of {claim['seeds']} seeds without a value"
-        elif statistics.smallest_p(claim["pairs"]) > statistics.ALPHA:
+        elif "greater" in claim and statistics.smallest_p(claim["pairs"]) > statistics.ALPHA:
             claim["note"] = f"too few seeds: p cannot be below {statistics.smallest_p(claim['pairs']):.2g}"
-            claim["pass"] = None if smoke else claim["pass"]
     for one in found.values():
+        for claim in one["claims"] if smoke else ():
+            claim["pass"] = claim["note"] = None
         one["family"] = {"comparisons": len(family), "false_discovery_rate": statistics.ALPHA}
         one["pass"] = not one["failed"] and all(claim["pass"] is not False for claim in one["claims"])
     return {name: finite(one) for name, one in found.items()}
 
 
-def results(name: str, scene, seeds: list[int], trials: Trials, failed: list[dict], smoke: bool) -> dict:
+def results(name: str, scene, seeds: list[int], trials: Trials, failed: list[dict],
+            conditions: list[str] | None = None, *, smoke: bool) -> dict:  # fmt: skip
     """One experiment's outcomes and claims; comparisons get their q and verdict from the family."""
     units = {o: DIMENSIONS[d].base if d is not None else "" for o, d in scene.outcome_dimensions.items()}
-    conditions = list(scene.experiment.conditions)
+    conditions = conditions or list(scene.experiment.conditions)
     outcomes = {}
     for outcome, unit in units.items():
         by_condition = {
@@ -62,9 +67,13 @@ def results(name: str, scene, seeds: list[int], trials: Trials, failed: list[dic
         outcomes[outcome] = {"unit": unit, "conditions": by_condition}
     claims = []
     for claim in scene.experiment.claims:
-        made = ranged if claim.greater is None else compared
+        if any(condition not in conditions for _, condition in claim.conditions):
+            continue
+        made = ranged if claim.pair is None else compared
         judgement = made(claim, name, seeds, trials)
-        claims.append({"outcome": claim.outcome, "unit": units[claim.outcome], **judgement, "source": claim.source})
+        reference = claim.reference and {"value": claim.reference.base, "note": claim.reference.note}
+        claims.append({"outcome": claim.outcome, "unit": units[claim.outcome], **judgement, "source": claim.source,
+                       "reference": reference})  # fmt: skip
     return {
         "scene": name,
         "title": scene.title,
@@ -97,13 +106,13 @@ def ranged(claim, name: str, seeds: list[int], trials: Trials) -> dict:
 
 
 def compared(claim, name: str, seeds: list[int], trials: Trials) -> dict:
-    """An outcome is greater in one condition than in another, paired by seed; q and pass are left to the family."""
-    first, second = (values_of(trials, claim.outcome, condition, seeds) for condition in claim.greater)
+    """An outcome in one condition and in another, paired by seed; q and pass are left to the family."""
+    first, second = (values_of(trials, claim.outcome, condition, seeds) for condition in claim.pair)
     difference = first - second
     known = difference[~np.isnan(difference)]
-    stream = f"{name}/{claim.outcome}/{claim.greater[0]}/{claim.greater[1]}"
-    return {
-        "greater": list(claim.greater),
+    stream = f"{name}/{claim.outcome}/{claim.pair[0]}/{claim.pair[1]}"
+    found = {
+        "greater" if claim.same is None else "same": list(claim.pair),
         "share": claim.share,
         "seeds": len(seeds),
         "pairs": int(known.size),
@@ -111,13 +120,26 @@ def compared(claim, name: str, seeds: list[int], trials: Trials) -> dict:
         "value": float(known.mean()) if known.size else math.nan,
         "interval": list(statistics.interval(known, stream)),
         "dz": statistics.cohens_dz(known),
-        "holds": int((known > 0.0).sum()),
-        "share_held": float((known > 0.0).sum() / len(seeds)),
-        "p": statistics.sign_flip_p(known, stream),
-        "q": None,
-        "pass": None,
-        "note": None,
+        "rank_biserial": statistics.rank_biserial(known),
     }
+    if claim.same is None:
+        wilcoxon = claim.test == "wilcoxon"
+        p = statistics.wilcoxon_p(known) if wilcoxon else statistics.sign_flip_p(known, stream)
+        holds = int((known > 0.0).sum())
+        least = statistics.detectable_dz(known.size)
+        power = f"80 % power for a dz of {least:.2g} or more" if math.isfinite(least) else "no power"
+        found |= {"test": claim.test, "holds": holds, "detectable_dz": least}
+    else:
+        spread = float(known.std(ddof=1)) if known.size > 1 else math.nan
+        margin = claim.margin if claim.margin is not None else statistics.SAME_DZ * spread
+        ratio = statistics.SAME_DZ if claim.margin is None else margin / spread if spread > 0.0 else math.inf
+        p = statistics.equivalence_p(known, claim.margin)
+        holds = int((np.abs(known) < margin).sum())
+        chance = statistics.equivalence_power(ratio, known.size) if math.isfinite(ratio) else 1.0
+        power = f"{chance:.0%} power to confirm it if there is no difference"
+        found |= {"test": "equivalence", "within": margin, "holds": holds, "equivalence_power": chance}
+    share = holds / len(seeds)
+    return found | {"share_held": share, "power": power, "p": p, "q": None, "pass": None, "note": None}
 
 
 def finite(data):
@@ -160,9 +182,9 @@ def claim_rows(found: dict) -> list[tuple[str, ...]]:
     rows = []
     for c in found["claims"]:
         verdict = VERDICT[c["pass"]] + (f": {c['note']}" if c["note"] else "")
-        if "greater" in c:
+        if "p" in c:
             held = f"{c['holds']} of {c['seeds']}"
-            what = f"{c['outcome']}: {c['greater'][0]} > {c['greater'][1]}"
+            what = comparison(c)
             effect = f"{text_of(c['value'], c['unit'])} ({range_of(c['interval'])})"
             dz = "" if c["dz"] is None else f"{c['dz']:.2f}"
             rows.append((what, effect, held, f"{c['p']:.2g}", f"{c['q']:.2g}", dz, verdict))
@@ -171,6 +193,13 @@ def claim_rows(found: dict) -> list[tuple[str, ...]]:
             what = f"{c['outcome']}: in {c['in']} {range_of(c['between'], c['unit'])}"
             rows.append((what, text_of(c["value"], c["unit"]), held, "", "", "", verdict))
     return rows
+
+
+def comparison(c: dict) -> str:
+    """A comparing claim in words."""
+    if "greater" in c:
+        return f"{c['outcome']}: {c['greater'][0]} > {c['greater'][1]}"
+    return f"{c['outcome']}: {c['same'][0]} = {c['same'][1]} within {text_of(c['within'], c['unit'])}"
 
 
 def headline(found: dict) -> str:
@@ -189,7 +218,8 @@ def markdown(found: dict) -> str:
     family = found["family"]
     if family["comparisons"]:
         lines += [
-            f"Comparisons: two-sided paired sign-flip test of the mean difference over seeds; q is p after "
+            "Comparisons: two-sided paired sign-flip test of the mean difference over seeds (signed ranks where the "
+            "scene says so); equivalences: two one-sided paired t tests; q is p after "
             f"Benjamini-Hochberg over {family['comparisons']} comparisons, held to {family['false_discovery_rate']:g}. "
             "Intervals: 95 % BCa bootstrap of the mean over seeds. dz: mean difference / its standard deviation.", ""
         ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Trials in processes of their own, one thread each. A trial is one scene in one condition with one seed.
 
-`Workers.results` is all the rest of the program sees: another way to run trials elsewhere needs that one method.
+`results` is all the rest of the program sees of those who run them: `Workers` are processes of this machine, `Cluster`
+the workers of a Dask scheduler.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from engine.errors import UserError
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 GRACE_S = 3.0  # for a worker to end before it is made to
+CONNECT_S = 10  # for a scheduler to answer
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Trial:
     seed: int
     until: int | None = None  # tick at which it ends, if before the scene's end
     traced: bool = False  # whether its time courses are wanted
+    ticks: int | None = None  # run no more than these, and measure every probe over them: a smoke trial
 
 
 class Bench:
@@ -46,16 +49,25 @@ class Bench:
         """Values of the probes (NaN where the window has not passed), spike hash and times of one run, with `traces` if
         the trial asks for them; None if `stop.asked`. UserError if the scene is wrong."""
         from systems.probes import Probes
+        from systems.spawn.hold_rate import unheld
         from tools.common import drive
 
+        end = trial.until or round(scene.duration)
+        if trial.ticks is not None:
+            end, scene = min(end, trial.ticks), unheld(scene)
         started = time.perf_counter()
         sim = self._world(scene, source, trial.seed)
-        probes, wall_s, load_s = Probes(sim), sim.wall_s, time.perf_counter() - started
+        load_s, wall_s = time.perf_counter() - started, sim.wall_s
+        probes = Probes(sim, only=None if trial.ticks is None else end)
         try:
-            if not drive(sim, trial.until or round(scene.duration), stop, probes=probes):
+            if not drive(sim, end, stop, probes=probes):
                 return None
-            values = {p.name: probes.value(p) if probes.reached(p) else math.nan for p in sim.scene.probes}
-            found = {"probes": values, "spike_hash": sim.spike_hash, "wall_s": sim.wall_s - wall_s, "load_s": load_s}
+            if trial.ticks is None:
+                values = {p.name: probes.value(p) if probes.reached(p) else math.nan for p in sim.scene.probes}
+            else:
+                values = probes.values()
+            found = {"probes": values, "held_background": sim.held_background, "spike_hash": sim.spike_hash,
+                     "wall_s": sim.wall_s - wall_s, "load_s": load_s}  # fmt: skip
             if trial.traced:
                 from tools.exam_traces import traces_of
 
@@ -70,8 +82,9 @@ class Bench:
         from systems.simulation import Simulation
         from systems.timeline import Action
 
-        lesions = scene.brain.silence if scene.brain is not None else []
-        whole = scene.model_copy(update={"brain": scene.brain.model_copy(update={"silence": []})}) if lesions else scene
+        brain = scene.brain
+        lesions = brain.silence if brain is not None and brain.hold_rate is None else []  # the rate is held with them
+        whole = scene.model_copy(update={"brain": brain.model_copy(update={"silence": []})}) if lesions else scene
         wanted = (whole, source.files, seed)
         if self._of != wanted:
             self._of = self._sim = self._marks = self._start = None  # one world in memory, not two
@@ -89,6 +102,20 @@ class Bench:
         return self._sim
 
 
+def attempt(bench: Bench, scene, source, trial: Trial, stop) -> tuple[str, object]:
+    """("done", result), ("wrong", what is wrong with the scene) or ("fault", what went wrong)."""
+    try:
+        return "done", bench.run(trial, scene, source, stop)
+    except UserError as error:
+        return "wrong", str(error)
+    except Exception as error:
+        return "fault", fault(error)
+
+
+def fault(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
 class Orphaned:
     """`asked` once the process that started this one is gone."""
 
@@ -101,7 +128,7 @@ class Orphaned:
 
 
 def work(pipe, scenes: dict) -> None:
-    """A worker: take trials from the pipe until it closes, answer ("done", result), ("wrong", text) or ("fault", text).
+    """A worker: take trials from the pipe until it closes, and answer what became of them.
 
     `scenes` maps (scene, condition) to its model and source.
     """
@@ -110,12 +137,7 @@ def work(pipe, scenes: dict) -> None:
     with contextlib.suppress(EOFError, OSError):
         while True:
             trial: Trial = pipe.recv()
-            try:
-                answer = "done", bench.run(trial, *scenes[trial.scene, trial.condition], stop)
-            except UserError as error:
-                answer = "wrong", str(error)
-            except Exception as error:
-                answer = "fault", " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            answer = attempt(bench, *scenes[trial.scene, trial.condition], trial, stop)
             if stop.asked:
                 return
             pipe.send(answer)
@@ -196,6 +218,88 @@ class Workers:
 
     def __exit__(self, *_) -> None:
         self.stop()
+
+
+class Willing:
+    """Never asks to stop."""
+
+    asked = False
+
+
+class Cluster:
+    """The workers of a Dask scheduler somewhere; each must have this very program."""
+
+    def __init__(self, scenes: dict, address: str, program: str):
+        try:
+            import distributed
+        except ImportError:
+            raise UserError(f"--workers {address}: needs Dask: pip install 'encephagen[experiments]'") from None
+        self.scenes, self.address = scenes, address
+        self._futures: dict = {}  # future -> trial
+        self._wait = distributed.wait
+        try:
+            self._client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UserError(f"--workers {address}: no scheduler answers ({type(error).__name__})") from None
+        try:
+            self._check(program)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _check(self, program: str) -> None:
+        """Every worker runs what this process runs."""
+        found = self._client.run(remote_program, on_error="return")
+        if not found:
+            raise UserError(f"--workers {self.address}: the scheduler has no workers")
+        for worker, theirs in found.items():
+            if isinstance(theirs, BaseException):
+                raise UserError(f"--workers {self.address}: {worker} has no encephagen ({fault(theirs)})")
+            if theirs != program:
+                raise UserError(f"--workers {self.address}: {worker} has another encephagen ({theirs}, here {program})")
+
+    def results(self, trials: Iterable[Trial], patience_s: float = 0.2) -> Iterator[tuple[Trial, str, object] | None]:
+        """As `Workers.results`."""
+        for trial in trials:
+            pair = self.scenes[trial.scene, trial.condition]
+            self._futures[self._client.submit(remote_trial, *pair, trial, pure=False)] = trial
+        while self._futures:
+            try:
+                with self._client.as_current():
+                    ready = self._wait(list(self._futures), timeout=patience_s, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                yield None
+                continue
+            for future in ready:
+                trial, error = self._futures.pop(future), future.exception()  # of Dask's own: the worker was killed
+                kind, answer = future.result() if error is None else ("fault", fault(error))
+                future.release()
+                yield trial, kind, answer
+
+    def stop(self) -> None:
+        """Take back what has not begun; trials under way end by themselves."""
+        if self._futures:
+            self._client.cancel(list(self._futures), force=True)
+        self._client.close(timeout=GRACE_S)
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+
+def remote_trial(scene, source, trial: Trial) -> tuple[str, object]:
+    """A trial in a worker of a cluster."""
+    answer = attempt(Bench(), scene, source, trial, Willing())
+    gc.collect()
+    return answer
+
+
+def remote_program() -> str:
+    from tools.experiment import program_hash
+
+    return program_hash()
 
 
 @contextlib.contextmanager

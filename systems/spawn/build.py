@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from components.network import Inputs, Threads
 from components.timing import Substeps
 from engine.errors import UserError
 from engine.schedule import Now
-from engine.units import quantity
+from engine.units import quantity, shown
 from engine.world import World
 from systems.flush_spikes import SpikeObserver
 from systems.physics_step import Physics
@@ -124,15 +125,21 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
                 raise source.error(str(error), "brain", "null") from None
         coupling = normalised(network.connectome, parameters.get("homotopic", 0.3))
         network.weights = evened(coupling, parameters.get("even_input", 0.0))
+    given = given | {name: own_calibration(source, name, path) for name, path in brain.calibrations.items()}
     calibrations = {
         c.structure: given[c.structure] if c.structure in given else read_calibration(c.structure, brain.profile)
         for c in circuits
     }
     circuits = [tuned(c, calibrations[c.structure]) for c in circuits]
     network.circuits = circuits
-    network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile)
+    scale = None
+    if network.connectome is not None:
+        rng = world.streams.generator("region_tau")
+        scale = net.region_scales(network.connectome, brain.region_tau, rng)
+    network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile, scale)
     of_body = given["body"] if "body" in given else read_body_calibration(body.name) if body is not None else None
-    make_cells(world, network, [*circuits, *absent], brain.profile, calibrations, scene.clock.substeps)
+    make_cells(world, network, [*circuits, *absent], brain.profile, calibrations, scene.clock.substeps,
+               background_factors(network, brain.background, source))  # fmt: skip
     for name, factor in (of_body or {}).get("gains", {}).items():
         network.calibrated_gains[name] = network.calibrated_gains.get(name, 1.0) * factor
     try:
@@ -144,12 +151,15 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
 
 
 def make_cells(world: World, network: net.Network, circuits: list[net.Circuit], profile: str,
-               calibrations: dict[str, dict | None], substeps: int) -> None:  # fmt: skip
-    """Neurons of the network's populations, their parts for threads, and their background."""
+               calibrations: dict[str, dict | None], substeps: int,
+               factors: dict[str, float] | None = None) -> None:  # fmt: skip
+    """Neurons of the network's populations, their parts for threads, and their background times `factors`."""
     world.set_array(Threads.ran, np.zeros(64, np.int64))
     net.make_neurons(world, network, circuits, substeps)
     net.share_rows(world, network.neuron_count)
     network.background_hz = background_rates(network, profile, calibrations)
+    for name, factor in (factors or {}).items():
+        network.background_hz[name] *= factor
     for found in calibrations.values():
         network.calibrated_gains.update(found.get("gains", {}) if found else {})
     net.make_background(world, network)
@@ -163,6 +173,18 @@ def start(world: World, network: net.Network, profile: str, substeps: int) -> No
             world[Inputs.spread][population.neurons] = population.cell.sense.spread * k / population.count
     warm_start(world, network, profile, substeps)
     world.add_object(network)
+
+
+def background_factors(network: net.Network, globs: dict[str, float], source) -> dict[str, float]:
+    """Population -> product of the scene's factors on its background; a glob that selects none is an error."""
+    factors: dict[str, float] = {}
+    for glob, factor in globs.items():
+        found = [p.name for p in network.populations if fnmatch.fnmatchcase(p.name, glob) and p.cell.background]
+        if not found:
+            raise source.error(f"no population with a background matches {shown(glob)}", "brain", "background", glob)
+        for name in found:
+            factors[name] = factors.get(name, 1.0) * factor
+    return factors
 
 
 def background_rates(network: net.Network, profile: str, calibrations: dict[str, dict | None]) -> dict[str, float]:
@@ -191,14 +213,31 @@ def read_calibration(structure: str, profile: str) -> dict | None:
     for name in (f"{structure}_{profile}.json", f"{structure}_any.json"):
         path = CALIBRATION / name
         if path.exists():
-            found = json.loads(path.read_text())
-            values = dict(found.get("gains", {}))
-            values |= {f"{c}.{key}": v for c, changes in found.get("cells", {}).items() for key, v in changes.items()}
-            for key, (low, high) in found.get("bounds", {}).items():
-                if not low <= values.get(key, low) <= high:
-                    raise UserError(f"{name}: {key}: expected {low:g} to {high:g}, got {values[key]:g}")
-            return found
+            return checked(json.loads(path.read_text()), name)
     return None
+
+
+def own_calibration(source, circuit: str, file: str) -> dict:
+    """A calibration that a scene brings along."""
+    path = source.path.parent / file
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or "background_hz" not in found:
+            raise ValueError("no background_hz in it")
+        return checked(found, path.name)
+    except (OSError, ValueError, UserError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise source.error(f"{file}: expected a calibration, found {why}", "brain", "calibrations", circuit) from None
+
+
+def checked(found: dict, name: str) -> dict:
+    """A calibration whose gains and constants lie within its own bounds."""
+    values = dict(found.get("gains", {}))
+    values |= {f"{c}.{key}": v for c, changes in found.get("cells", {}).items() for key, v in changes.items()}
+    for key, (low, high) in found.get("bounds", {}).items():
+        if not low <= values.get(key, low) <= high:
+            raise UserError(f"{name}: {key}: expected {low:g} to {high:g}, got {values[key]:g}")
+    return found
 
 
 def tuned(circuit: net.Circuit, calibration: dict | None) -> net.Circuit:

@@ -46,7 +46,7 @@ from systems.background_noise import event_thresholds
 from systems.deliver_spikes import parcels
 from systems.lif_integrate import tick_constants
 from systems.spawn.circuit_model import BackgroundSpec, Cell, Circuit, Modulation, Projection, Reflex
-from systems.spawn.connectome import Connectome, delays_ms, tau_region_ms
+from systems.spawn.connectome import Connectome, delays_ms, side_of, tau_region_ms
 from systems.spawn.learning import components_of, make_rules
 from systems.spawn.synapse_layout import Chunk, lay
 
@@ -201,11 +201,26 @@ def instances_of(per: str, connectome: Connectome | None, body, groups: dict[str
     return ["left", "right"] if per == "side" else ["all"]
 
 
-def expand(circuits: list[Circuit], connectome: Connectome | None, body, absent=(), profile="") -> list[Population]:
+def region_scales(connectome: Connectome, kind: str, rng) -> dict[str, float]:
+    """Region -> tau_region / 20 ms: of the map, 1, or the map's with pairs of mirror regions changing places."""
+    if kind == "uniform":
+        return dict.fromkeys(connectome.labels, 1.0)
+    scale = dict(zip(connectome.labels, tau_region_ms(connectome) / 20.0, strict=True))
+    if kind == "map":
+        return scale
+    groups: dict[str, list[str]] = {}
+    for label in connectome.labels:
+        groups.setdefault(side_of(label)[0], []).append(label)
+    values = [scale[labels[0]] for labels in groups.values()]
+    dealt = zip(groups.values(), rng.permutation(values), strict=True)
+    return {label: float(value) for labels, value in dealt for label in labels}
+
+
+def expand(circuits: list[Circuit], connectome: Connectome | None, body, absent=(), profile="",
+           scale: dict[str, float] | None = None) -> list[Population]:  # fmt: skip
     """All populations, in the order of files, instances and cells; then the stand-ins of the `absent` circuits."""
-    scale = {}
-    if connectome is not None:
-        scale = dict(zip(connectome.labels, tau_region_ms(connectome) / 20.0, strict=True))
+    if scale is None:
+        scale = region_scales(connectome, "map", None) if connectome is not None else {}
     out = []
     for circuit in circuits:
         groups = dict.fromkeys(cell.per for cell in circuit.cells.values())

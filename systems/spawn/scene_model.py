@@ -29,6 +29,7 @@ from engine.units import (
     Fraction,
     Length,
     Potential,
+    Rate,
     Speed,
     Time,
     Torque,
@@ -83,6 +84,17 @@ Measure = Literal[
     "limbs_together",
     "limbs_in_step",
     "upright_time",
+    "fc_fit",
+    "fc_fit_centred",
+    "fcd_distance",
+    "mean_fc",
+    "timescale",
+    "timescale_map",
+    "rhythm_frequency",
+    "branching_ratio",
+    "avalanche_exponent",
+    "evoked_latency",
+    "evoked_z",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -105,13 +117,29 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "limbs_together": None,
     "limbs_in_step": None,
     "upright_time": "time",
+    "fc_fit": None,
+    "fc_fit_centred": None,
+    "fcd_distance": None,
+    "mean_fc": None,
+    "timescale": "time",
+    "timescale_map": None,
+    "rhythm_frequency": "rate",
+    "branching_ratio": None,
+    "avalanche_exponent": None,
+    "evoked_latency": "time",
+    "evoked_z": None,
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
-    "burst_rate", "burst_cv",
+    "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale", "timescale_map",
+    "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
                  "limbs_together", "limbs_in_step", "upright_time")  # fmt: skip
+
+
+EVOKED = ("evoked_latency", "evoked_z")  # made of all its windows together
+FLUCTUATING = ("timescale", "timescale_map", "rhythm_frequency", "branching_ratio", *EVOKED)  # counted in bins
 
 
 class _NumberOrText:
@@ -173,6 +201,15 @@ class Clock(Part):
         return self
 
 
+class HoldRate(Part):
+    """A mean rate that the background is to hold, whatever graph or lesion the scene has."""
+
+    of: Selector
+    """Populations, as a glob over structure.instance.cell; their background is scaled together."""
+    at: positive(Rate)
+    """Their mean rate, without what the timeline does."""
+
+
 class Brain(Part):
     """Which neurons there are and how they are joined."""
 
@@ -182,6 +219,8 @@ class Brain(Part):
     """Name of a connectome in assets/connectome, or path of an .npz or .csv of your own."""
     null: Literal["weights", "strength", "strength_distance", "labels", "random"] | None = None
     """Null graph to use in the connectome's place, drawn from the run's seed (systems/spawn/graph_null.py)."""
+    region_tau: Literal["map", "uniform", "shuffled"] = "map"
+    """Membrane time constants of regions: by the connectome's T1w/T2w, all the same, or dealt out anew by the seed."""
     circuits: list[Name] = Field(min_length=1, max_length=100)
     """Names of the YAML files in assets/circuits that make the brain and the cord."""
     stand_ins: list[Name] = Field([], max_length=100)
@@ -192,6 +231,12 @@ class Brain(Part):
     """Populations that never fire, as globs over structure.instance.cell."""
     gains: dict[ProjectionSelector, Gain] = {}
     """Factor on the weights of the projections a glob selects; 0 cuts them."""
+    calibrations: dict[Name, Text] = {}
+    """Of a circuit, a calibration in place of the shipped one: a JSON file, relative to the scene's folder."""
+    background: dict[Selector, Gain] = {}
+    """Factor on the background events of the populations a glob selects, e.g. to hold a rate under another gain."""
+    hold_rate: HoldRate | None = None
+    """Find, in a run that is thrown away, the background that holds a rate (systems/spawn/hold_rate.py)."""
     learning: bool = True
     """False holds all weights as they are: learning rules do not run."""
 
@@ -200,6 +245,9 @@ class Brain(Part):
         for number, circuit in enumerate(self.circuits):
             if circuit in self.circuits[:number]:
                 raise misfit(f"expected each circuit once, got {shown(circuit)} again", "circuits", number)
+        for circuit in self.calibrations:
+            if circuit not in self.circuits:
+                raise misfit(f"expected one of the circuits, got {shown(circuit)}", "calibrations", circuit)
         for number, circuit in enumerate(self.stand_ins):
             if circuit in self.circuits or circuit in self.stand_ins[:number]:
                 raise misfit(f"expected each circuit once, got {shown(circuit)} again", "stand_ins", number)
@@ -612,6 +660,21 @@ class SceneAction(Part):
         return Event.model_construct(at=at, last=self.last, **{self.do.verb: self.do.action})
 
 
+class Phase(Part):
+    """A named span of the scene, such as a baseline, a training, a test."""
+
+    from_: non_negative(Time) = Field(alias="from")
+    """When it begins."""
+    to: positive(Time)
+    """When it ends."""
+
+    @model_validator(mode="after")
+    def _span(self):
+        if self.to <= self.from_:
+            raise misfit("expected a time after `from`", "to")
+        return self
+
+
 class Probe(Part):
     """A number taken from the run."""
 
@@ -624,14 +687,24 @@ class Probe(Part):
     with_: Selector | None = Field(None, alias="with")
     """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared. For
     limbs_together and limbs_in_step: further joints, of other limbs."""
+    phase: Name | None = None
+    """A phase of the scene as the window, in place of `from` and `to`."""
     from_: non_negative(Time) = Field(0.0, alias="from")
     """Start of the window; a latency counts from here."""
     to: positive(Time) | None = None
     """End of the window; the end of the scene if left out."""
     bin: positive(Time) | None = None
-    """For correlation: width of the bins. For peak_hz: width of the window that slides; 20 ms if left out."""
+    """For correlation and what fluctuates: width of the bins. For peak_hz: of the window that slides, 20 ms."""
     threshold: NumberOrText | None = None
     """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg."""
+    baseline: positive(Time) | None = None
+    """For evoked_latency and evoked_z: how long before each window is the baseline."""
+    model: Literal["spikes", "weights", "autoregressive", "diffusive"] | None = None
+    """For fc_fit: whose connectivity; the neurons' if left out, else that of tract weights, or of a linear model."""
+    gain: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """For fc_fit of a linear model: its coupling, over that at which it is unstable."""
+    subjects: Literal["fit", "test", "all"] | None = None
+    """For fc_fit and fcd_distance: whose measured connectivity it is held against; those held out if left out."""
     repeat: Repeat | None = None
     """Measure from `from` to `to` several times; the value is the mean of those windows that have one."""
 
@@ -641,12 +714,23 @@ class Probe(Part):
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
             ("with", self.with_, "correlation", "phase_vector", "limbs_together", "limbs_in_step"),
-            ("bin", self.bin, "correlation", "peak_hz"),
+            ("bin", self.bin, "correlation", "peak_hz", *FLUCTUATING),
+            ("baseline", self.baseline, *EVOKED),
+            ("model", self.model, "fc_fit", "fc_fit_centred"),
+            ("gain", self.gain, "fc_fit", "fc_fit_centred"),
+            ("subjects", self.subjects, "fc_fit", "fc_fit_centred", "fcd_distance"),
             ("threshold", self.threshold, "latency", "joints_moved"),
         ):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"
                 raise misfit(f"only {' and '.join(measures)} {takes} it, this is {self.measure}", key)
+        if self.measure in EVOKED:
+            if self.baseline is None or self.repeat is None:
+                raise misfit("needs `baseline` and `repeat`", "measure")
+            if self.baseline > self.from_:
+                raise misfit("expected at most the time before the first window", "baseline")
+        if (self.gain is not None) != (self.model in ("autoregressive", "diffusive")):
+            raise misfit("goes with the models autoregressive and diffusive", "model" if self.gain is None else "gain")
         if self.measure == "phase_vector" and self.with_ is None:
             raise misfit("needs `with`, whose phase is compared", "measure")
         if self.measure == "peak_hz" and (self.bin or 0.0) > 30_000.0:
@@ -747,8 +831,23 @@ class Outcome(Part):
         return value / values[self.over] if values[self.over] != 0.0 else math.nan
 
 
+class Reference(Part):
+    """What others found, to stand beside ours in the report."""
+
+    value: NumberOrText
+    """Their figure, in the outcome's unit."""
+    note: Text | None = None
+    """Whose it is, and what is to be known about it."""
+    _base: float = PrivateAttr(math.nan)
+
+    @property
+    def base(self) -> float:
+        """The figure in the base unit of the outcome's dimension."""
+        return self._base
+
+
 class ExperimentClaim(Part):
-    """What an experiment claims of an outcome: its range in a condition, or that it is greater in one than another."""
+    """What an experiment claims of an outcome: its range in a condition, or how it compares between two of them."""
 
     outcome: Name
     """An outcome of this experiment, or a probe."""
@@ -757,24 +856,50 @@ class ExperimentClaim(Part):
     between: list[NumberOrText | None] | None = Field(None, min_length=2, max_length=2)
     """Lowest and highest value, in the outcome's unit; null leaves that side open."""
     greater: list[Name] | None = Field(None, min_length=2, max_length=2)
-    """Two conditions; in the first the outcome is greater, on average over seeds (paired permutation test with FDR)."""
+    """Two conditions; in the first the outcome is greater, on average over seeds (paired `test` with FDR)."""
+    same: list[Name] | None = Field(None, min_length=2, max_length=2)
+    """Two conditions between which the outcome does not differ by `within` or more (paired two one-sided tests)."""
+    within: NumberOrText | None = None
+    """For same: smallest mean difference that would matter, in the outcome's unit; else 0.3 of the differences' SD."""
+    test: Literal["permutation", "wilcoxon"] = "permutation"
+    """For greater: exact sign flips of the mean difference, or the signed ranks."""
     share: bounded(Fraction, gt="0", le="1") = 0.9
-    """Of all seeds, how many must lie `between`; for `greater`, how many must have a value in both conditions."""
+    """Of all seeds, how many must lie `between`; else how many must have a value in both conditions."""
     source: Text | None = None
     """Where the claim comes from."""
+    reference: Reference | None = None
+    """What others found."""
+    _within: float | None = PrivateAttr(None)
     _bounds: tuple[float, float] = PrivateAttr((-math.inf, math.inf))
 
     @model_validator(mode="after")
     def _one_form(self):
-        if (self.between is None) == (self.greater is None):
-            raise misfit(f"expected either between or greater, got {'neither' if self.between is None else 'both'}")
-        if self.between is not None and self.in_ is None:
+        given = [form for form in ("between", "greater", "same") if getattr(self, form) is not None]
+        if len(given) != 1:
+            got = " and ".join(given) or "none of them"
+            raise misfit(f"expected one of between, greater and same, got {got}")
+        form = given[0]
+        if form == "between" and self.in_ is None:
             raise misfit("needs `in`, the condition it holds in", "between")
-        if self.greater is not None and self.in_ is not None:
-            raise misfit("goes with between, not with greater", "in")
-        if self.greater is not None and self.greater[0] == self.greater[1]:
-            raise misfit(f"expected two conditions, got {shown(self.greater[0])} twice", "greater", 1)
+        if form != "between" and self.in_ is not None:
+            raise misfit(f"goes with between, not with {form}", "in")
+        for key, value, fits in (("within", self.within is not None, "same"), ("test", self.test != "permutation",
+                                                                              "greater")):  # fmt: skip
+            if value and form != fits:
+                raise misfit(f"goes with {fits}, not with {form}", key)
+        if self.pair is not None and self.pair[0] == self.pair[1]:
+            raise misfit(f"expected two conditions, got {shown(self.pair[0])} twice", form, 1)
         return self
+
+    @property
+    def pair(self) -> list[str] | None:
+        """The two conditions it compares."""
+        return self.greater if self.greater is not None else self.same
+
+    @property
+    def margin(self) -> float | None:
+        """`within` in the base unit of the outcome's dimension."""
+        return self._within
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -784,8 +909,9 @@ class ExperimentClaim(Part):
     @property
     def conditions(self) -> list[tuple[tuple[str | int, ...], str]]:
         """(key, name) of every condition it is about."""
-        if self.greater is not None:
-            return [(("greater", number), name) for number, name in enumerate(self.greater)]
+        if self.pair is not None:
+            form = "greater" if self.greater is not None else "same"
+            return [((form, number), name) for number, name in enumerate(self.pair)]
         return [(("in",), self.in_)]
 
     def holds(self, value: float) -> bool:
@@ -882,6 +1008,8 @@ class Scene(Part):
     """What happens when."""
     actions: list[SceneAction] = Field([], max_length=100)
     """What a player may do besides touching, in the window."""
+    phases: dict[Name, Phase] = Field({}, max_length=100)
+    """Spans of time by name, which probes may be measured in."""
     probes: list[Probe] = Field([], max_length=1_000)
     """What is measured."""
     expect: list[Expectation] = Field([], max_length=1_000)
@@ -896,6 +1024,27 @@ class Scene(Part):
     """What is kept."""
     view: View = View()
     """Camera at the start; the window chooses what is left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _phases_of_probes(cls, data: Any) -> Any:
+        """A probe's phase is its window: written out here, so that nothing else needs to know of phases."""
+        probes, phases = (data.get(key) for key in ("probes", "phases")) if isinstance(data, dict) else (None, None)
+        if not isinstance(probes, list):
+            return data
+        phases, written = phases if isinstance(phases, dict) else {}, []
+        for number, probe in enumerate(probes):
+            name = probe.get("phase") if isinstance(probe, dict) else None
+            if isinstance(name, str):
+                span = phases.get(name)
+                if not isinstance(span, dict):
+                    raise misfit(f"no phase named {shown(name)}{_there_are(list(phases))}", "probes", number, "phase")
+                window = {key: span[key] for key in ("from", "to") if key in span}
+                if any(probe.get(key, time) != time for key, time in window.items()):
+                    raise misfit("expected either a phase or from and to, got both", "probes", number, "phase")
+                probe = {**probe, **window}
+            written.append(probe)
+        return {**data, "probes": written}
 
     @model_validator(mode="after")
     def _make_sense(self):
@@ -955,7 +1104,7 @@ class Scene(Part):
         for number, probe in enumerate(self.probes):
             if probe.repeat is not None:
                 times.append((("probes", number, "repeat", "every"), probe.repeat.every))
-            if probe.measure == "peak_hz":
+            if probe.measure in ("peak_hz", *FLUCTUATING):
                 times.append((("probes", number, "bin"), probe.bin))
         for path, time in times:
             if time is not None and not (time / self.clock.tick).is_integer():
@@ -1021,6 +1170,15 @@ class Scene(Part):
                     raise misfit(f"no condition named {shown(name)}{there}", *place, *key)
             if claim.between is not None:
                 claim._bounds = _bounds(claim.between, dimensions[claim.outcome], *place, "between")
+            for part, key, name in ((claim, "within", "_within"), (claim.reference, "value", "_base")):
+                if part is not None and getattr(part, key) is not None:
+                    path = (*place, key) if part is claim else (*place, "reference", key)
+                    try:
+                        setattr(part, name, _bound(getattr(part, key), dimensions[claim.outcome], math.nan))
+                    except UserError as error:
+                        raise misfit(str(error), *path) from None
+            if claim.margin is not None and claim.margin <= 0.0:
+                raise misfit("expected a difference above zero", *place, "within")
 
 
 def _there_are(known: list[str]) -> str:

@@ -88,6 +88,35 @@ def test_what_cannot_be_made(ours):
         null_graph(ours, "shuffled", 1)
 
 
+def test_time_constants_by_the_map_the_same_and_dealt_out_anew():
+    """Shuffled ones are the map's in other places, the same left and right; the graph stays."""
+    from encephagen import load
+
+    alone = ["brain.circuits=[cortex]", "timeline=[]", "probes=[]", "expect=[]", "actions=[]"]
+    found = {}
+    for kind in ("map", "uniform", "shuffled"):
+        network = load("stimulate", seed=3, overrides=[*alone, f"brain.region_tau={kind}"]).network
+        found[kind] = {p.instance: p.tau_m for p in network.populations if p.cell_name == "l23"}, network.weights
+    (mapped, weights), (same, _), (shuffled, kept) = (found[kind] for kind in ("map", "uniform", "shuffled"))
+    assert set(same.values()) == {20.0} and np.array_equal(weights, kept)
+    assert sorted(shuffled.values()) == pytest.approx(sorted(mapped.values())) and shuffled != mapped
+    assert all(shuffled[name] == shuffled[f"{name[:-1]}R"] for name in shuffled if name.endswith("_L"))
+    assert np.corrcoef(list(mapped.values()), list(shuffled.values()))[0, 1] < 0.5
+
+
+def test_a_scene_holds_its_rates_by_the_background():
+    """Factors of globs multiply; what is calibrated stays in proportion; a glob that selects nothing is an error."""
+    from encephagen import load
+
+    alone = ["brain.circuits=[cortex]", "timeline=[]", "probes=[]", "expect=[]", "actions=[]"]
+    factors = 'brain.background={"cortex.*": 1.2, "cortex.Calcarine_L.*": 0.5}'
+    plain, held = (load("stimulate", seed=3, overrides=[*alone, *more]).network for more in ([], [factors]))
+    for name, factor in (("cortex.Heschl_L.l23", 1.2), ("cortex.Calcarine_L.pv", 0.6)):
+        assert held.background_hz[name] == pytest.approx(factor * plain.background_hz[name])
+    with pytest.raises(UserError, match=r'brain.background."nobody.\*": no population with a background'):
+        load("stimulate", overrides=[*alone, 'brain.background={"nobody.*": 2}'])
+
+
 def test_a_scene_asks_for_a_null():
     """One key; the world's coupling is the null's, the delays are the connectome's."""
     from encephagen import load

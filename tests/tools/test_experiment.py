@@ -41,7 +41,7 @@ experiment:
     - {outcome: gain, greater: [function, sham]}
     - {outcome: gain, greater: [function, lesion]}
 """
-FILES = ["config.yaml", "results.json", "summary.md", "trials.jsonl"]
+FILES = ["config.yaml", "report.html", "results.json", "summary.md", "trials.jsonl"]
 
 
 @pytest.fixture(scope="module")
@@ -196,18 +196,69 @@ def untimed(trials: list[dict]) -> list[dict]:
     return [{k: v for k, v in trial.items() if k not in ("wall_s", "load_s")} for trial in trials]
 
 
-def test_more_seeds_may_follow_and_a_smoke_run_may_come_first(done, file, tmp_path, command):
+def test_more_seeds_may_follow(done, file, tmp_path, command):
     out = tmp_path / "out"
     words = ("experiment", str(file), "--out", str(out), "--workers", "2")
-    code, text, err = command(*words, "--smoke")
-    assert code == 0 and "smoke run" in text, err
-    assert "not judged: too few seeds" in (out / "summary.md").read_text()
-    assert len(lines(out)) == 9 and json.loads((out / "results.json").read_text())["smoke"] is True
+    code, text, err = command(*words, "--seeds", "3")
+    assert code == 1 and "too few seeds" in (out / "summary.md").read_text(), err
+    assert len(lines(out)) == 9
     code, text, _ = command(*words, "--resume")
     assert code == 0 and "3 of 3 claims hold, 6 seeds" in text
     assert results(out) == results(done)
     code, _, _ = command(*words, "--resume", "--quiet")
     assert code == 0 and results(out) == results(done) and len(lines(out)) == 18
+
+
+def test_a_smoke_run_is_short_and_not_judged(file, tmp_path, command):
+    """Two seeds of the first two conditions; a claim that could never hold does not matter; every probe is measured."""
+    claim = "experiment.claims=[{outcome: driven, in: function, between: [900 Hz, null]}]"
+    words = ("experiment", str(file), "--out", str(tmp_path / "out"), "--workers", "1", "--smoke")
+    code, text, err = command(*words, "--set", claim, "--set", "duration=90 s", "--set", "probes.0.to=80 s")
+    assert code == 0 and "smoke run: no verdict" in text, err
+    trials = lines(tmp_path / "out")
+    assert {(t["condition"], t["seed"]) for t in trials} == {(c, s) for c in ("function", "sham") for s in (1001, 1002)}
+    assert all(value is not None for t in trials for value in t["probes"].values())
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["smoke"] is True
+    assert "not judged" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_phases_are_windows_of_probes(scenes, tmp_path):
+    from engine.errors import UserError
+    from engine.scene import dump, load_scene
+    from systems.spawn.scene_model import Scene
+
+    (tmp_path / "a.yaml").write_text(
+        "title: t\nduration: 1 s\nbrain: {circuits: [cortex]}\nphases: {test: {from: 300 ms, to: 600 ms}}\n"
+        "probes:\n  - {name: a, measure: rate_hz, of: cortex.*, phase: test}\n"
+    )
+    scene, _ = load_scene(tmp_path / "a.yaml", Scene)
+    assert scene.probes[0].windows == [(300.0, 600.0)]
+    assert Scene.model_validate(dump(scene)) == scene
+    moved, _ = load_scene(tmp_path / "a.yaml", Scene, overrides=["phases.test.to=900 ms"])
+    assert moved.probes[0].windows == [(300.0, 900.0)]
+    for override, part in (("probes.0.phase=rest", 'no phase named "rest" (there are: test)'),
+                           ("probes.0.from=0 s", "either a phase or from and to"),
+                           ("phases.test.to=100 ms", "expected a time after")):  # fmt: skip
+        with pytest.raises(UserError) as caught:
+            load_scene(tmp_path / "a.yaml", Scene, overrides=[override])
+        assert part in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_gives_what_processes_here_give(done, file, tmp_path, command):
+    """A Dask scheduler and two workers as processes of their own, as on other machines."""
+    distributed = pytest.importorskip("distributed")
+    nowhere = "tcp://127.0.0.1:9"
+    code, _, err = command("experiment", str(file), "--out", str(tmp_path / "a"), "--workers", nowhere, "--quiet")
+    assert code == 2 and f"--workers {nowhere}: no scheduler answers" in err
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        code, _, err = command("experiment", str(file), "--out", str(tmp_path / "b"), "--workers", address, "--quiet")
+    assert code == 0, err
+    assert results(tmp_path / "b") == results(done)
+    order = lambda trial: (trial["condition"], trial["seed"])  # noqa: E731
+    assert sorted(untimed(lines(tmp_path / "b")), key=order) == sorted(untimed(lines(done)), key=order)
 
 
 def test_a_claim_that_falls_short_is_exit_code_1(file, tmp_path, command):
@@ -243,7 +294,8 @@ def test_scenes_together_are_one_family(done, file, tmp_path, command, monkeypat
         (("--resume", "--set", "experiment.first_seed=5"), "another first_seed: was 1001, is 5"),
         (("--resume", "--set", "experiment.claims=[]"), "another experiment.claims: was a list of 3, is a list of 0"),
         (("--seeds", "0"), "--seeds"),
-        (("--workers", "tcp://a:1"), "--workers"),
+        (("--workers", "tcp:a:1"), "--workers"),
+        (("--resume", "--smoke"), "another smoke: was false, is true"),
         (("--set", "experiment.conditions.lesion.silence=[nobody.*]", "--out", "new"), "brain.silence.0"),
         (("--set", "experiment.conditions.sham.set={timeline.4.at: 1 s}", "--out", "new"), "(in condition sham)"),
         (("--set", "probes=[]", "--out", "new"), "no probe or outcome above"),

@@ -5,9 +5,23 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tools import statistics
-from tools.statistics import cohens_dz, described, false_discovery_q, interval, sign_flip_p, smallest_p
+from tools.statistics import (
+    cohens_dz,
+    described,
+    detectable_dz,
+    equivalence_p,
+    equivalence_power,
+    false_discovery_q,
+    interval,
+    power_of,
+    rank_biserial,
+    sign_flip_p,
+    smallest_p,
+    wilcoxon_p,
+)
 
 
 def test_sign_flips_of_few_pairs_by_hand():
@@ -65,6 +79,41 @@ def test_effect_size_by_hand():
     assert cohens_dz(np.array([1.0, 2.0, 3.0])) == pytest.approx(2.0)  # mean 2, sd 1
     assert cohens_dz(np.array([2.0, 2.0])) == math.inf and cohens_dz(np.zeros(3)) == 0.0
     assert math.isnan(cohens_dz(np.array([1.0])))
+
+
+def test_signed_ranks_by_hand_and_as_scipy_has_them():
+    # ranks of |1 2 -0.5|: 2 3 1; of the eight sign patterns four have a smaller sum of at most 1
+    assert wilcoxon_p(np.array([1.0, 2.0, -0.5])) == pytest.approx(4 / 8)
+    assert rank_biserial(np.array([1.0, 2.0, -0.5])) == pytest.approx((5 - 1) / 6)
+    d = np.random.default_rng(7).normal(0.4, 1.0, 14)
+    ranks = stats.rankdata(np.abs(d))
+    signs = np.array(list(itertools.product([0, 1], repeat=14)))
+    sums = signs @ ranks
+    seen = min(ranks[d > 0].sum(), ranks[d < 0].sum())
+    assert wilcoxon_p(d) == pytest.approx(2 * np.mean(sums <= seen))
+    assert wilcoxon_p(np.zeros(5)) == 1.0 and math.isnan(rank_biserial(np.zeros(5)))
+
+
+def test_equivalence_is_the_larger_of_two_one_sided_tests():
+    d = np.random.default_rng(8).normal(0.2, 1.0, 30)
+    above = stats.ttest_1samp(d, -0.8, alternative="greater").pvalue
+    below = stats.ttest_1samp(d, 0.8, alternative="less").pvalue
+    assert equivalence_p(d, 0.8) == pytest.approx(max(above, below)) and above != below
+    assert equivalence_p(d) == pytest.approx(equivalence_p(d, 0.3 * d.std(ddof=1)))
+    assert equivalence_p(np.full(5, 0.1), 0.2) == 0.0 and equivalence_p(np.full(5, 0.3), 0.2) == 1.0
+
+
+def test_power_as_tables_and_chance_have_it():
+    # paired t test, two-sided 0.05: dz 0.5 with 34 pairs 0.81, dz 0.8 with 15 pairs 0.82 (Cohen 1988; G*Power)
+    assert power_of(0.5, 34) == pytest.approx(0.808, abs=0.002) and power_of(0.8, 15) == pytest.approx(0.821, abs=0.002)
+    assert power_of(0.0, 12) == pytest.approx(0.05)
+    assert power_of(detectable_dz(20), 20) == pytest.approx(0.8) and detectable_dz(20) == pytest.approx(0.66, abs=0.005)
+    assert detectable_dz(2) == math.inf
+    rng = np.random.default_rng(9)
+    for margin, pairs in ((1.0, 12), (0.6, 20)):
+        found = np.mean([equivalence_p(d, margin) <= 0.05 for d in rng.normal(size=(2_000, pairs))])
+        assert equivalence_power(margin, pairs) == pytest.approx(found, abs=0.04)
+    assert equivalence_power(0.3, 8) < 0.01
 
 
 def test_description_leaves_out_what_is_not_there_and_says_so():

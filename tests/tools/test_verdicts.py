@@ -99,11 +99,13 @@ def test_the_false_discovery_rate_is_over_all_scenes():
 
 def test_too_few_seeds_fail_no_smoke_run():
     rows = {"function": [12.0, 13.0, 14.0], "sham": [1.0, 2.0, 1.0]}
+    found = judge(scene([RANGE, GREATER]), **rows)
+    assert [claim["pass"] for claim in found["claims"]] == [True, False] and found["pass"] is False
+    assert "too few seeds" in found["claims"][1]["note"] and "0.25" in found["claims"][1]["note"]
     smoke = judge(scene([RANGE, GREATER]), smoke=True, **rows)
-    assert [claim["pass"] for claim in smoke["claims"]] == [True, None] and smoke["pass"] is True
-    assert "too few seeds" in smoke["claims"][1]["note"] and "0.25" in smoke["claims"][1]["note"]
-    assert judge(scene([RANGE]), smoke=True, function=[12.0, 1.0, 1.0])["pass"] is False
-    assert judge(scene([RANGE, GREATER]), **rows)["pass"] is False
+    assert [claim["pass"] for claim in smoke["claims"]] == [None, None] and smoke["pass"] is True
+    failed = [{"condition": "sham", "seed": 2, "why": "x"}]
+    assert judge(scene([RANGE]), smoke=True, failed=failed, function=[12.0, 1.0])["pass"] is False
 
 
 def test_pairs_without_a_value_may_be_no_more_than_the_share_allows():
@@ -112,6 +114,64 @@ def test_pairs_without_a_value_may_be_no_more_than_the_share_allows():
     assert judge(scene([GREATER]), function=few, sham=sham)["claims"][0]["pass"] is True
     claim = judge(scene([GREATER]), function=many, sham=sham)["claims"][0]
     assert claim["pass"] is False and claim["q"] < 0.05 and "3 of 20 seeds" in claim["note"]
+
+
+SAME = {"outcome": "a", "same": ["function", "sham"], "within": "2 Hz"}
+
+
+def test_an_equivalence_needs_a_narrow_interval_not_a_high_p():
+    """Differences around 0 with SD 1: 20 of them lie within 2 Hz, three could be anything."""
+    base = [10.0, 30.0, 20.0, 25.0] * 5
+    off = [1.0, -1.0, 0.5, -0.5, 1.5, -1.5, 0.8, -0.8, 1.2, -1.2] * 2
+    many = judge(scene([SAME]), function=[a + b for a, b in zip(base, off, strict=True)], sham=base)["claims"][0]
+    assert many["pass"] is True and many["q"] < 1e-4 and many["within"] == 2.0 and many["holds"] == 20
+    assert many["value"] == pytest.approx(0.0, abs=1e-9) and many["equivalence_power"] > 0.999
+    few = judge(scene([SAME]), function=[11.0, 28.5, 20.8], sham=base[:3])["claims"][0]
+    assert few["pass"] is False and few["p"] > 0.05 and few["equivalence_power"] < 0.8
+    shifted = judge(scene([SAME]), function=[a + b + 2.5 for a, b in zip(base, off, strict=True)], sham=base)
+    assert shifted["claims"][0]["pass"] is False and shifted["claims"][0]["p"] > 0.9
+
+
+def test_the_default_margin_is_three_tenths_of_the_spread():
+    claim = {"outcome": "a", "same": ["function", "sham"]}
+    base = [10.0] * 10
+    found = judge(scene([claim]), function=[11.0, 9.0] * 5, sham=base)["claims"][0]
+    assert found["within"] == pytest.approx(0.3 * math.sqrt(10 / 9)) and found["pass"] is False
+    assert found["equivalence_power"] < 0.01 and "0%" in found["power"]  # ten seeds cannot show that
+
+
+def test_signed_ranks_where_the_scene_says_so():
+    claim = {**GREATER, "test": "wilcoxon"}
+    sham = [10.0, 60.0, 20.0, 50.0, 30.0, 40.0, 70.0]
+    found = judge(scene([claim]), function=[x + 1.0 + 0.1 * k for k, x in enumerate(sham)], sham=sham)["claims"][0]
+    assert found["test"] == "wilcoxon" and found["p"] == pytest.approx(2 / 2**7) and found["pass"] is True
+    assert found["rank_biserial"] == 1.0
+    assert found["detectable_dz"] == pytest.approx(1.27, abs=0.01)  # seven pairs, two-sided 0.05, 80 %
+
+
+def test_the_reference_stands_beside_ours_in_its_unit():
+    claim = {**RANGE, "reference": {"value": "0.5 kHz", "note": "claimed"}}
+    found = judge(scene([claim]), function=[12.0] * 3)["claims"][0]
+    assert found["reference"] == {"value": 500.0, "note": "claimed"}
+
+
+@pytest.mark.parametrize(
+    ("claim", "part"),
+    [
+        ({"outcome": "a", "same": ["function", "function"]}, "twice"),
+        ({**SAME, "between": [1, 2], "in": "sham"}, "between and same"),
+        ({**GREATER, "within": "2 Hz"}, "goes with same, not with greater"),
+        ({**SAME, "test": "wilcoxon"}, "goes with greater, not with same"),
+        ({**SAME, "within": "2 ms"}, "2 ms"),
+        ({**SAME, "within": "0 Hz"}, "above zero"),
+        ({**RANGE, "reference": {"value": "3 mV"}}, "3 mV"),
+        ({"outcome": "a"}, "none of them"),
+    ],
+)
+def test_claims_that_make_no_sense(claim, part):
+    with pytest.raises(ValueError, match=r"expected|goes|got") as caught:
+        scene([claim])
+    assert part in str(caught.value)
 
 
 def test_results_are_json_and_text_even_where_there_is_nothing():
