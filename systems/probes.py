@@ -24,8 +24,10 @@ from systems.spawn.network import fanout_of
 UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "",
         "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
-        "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": ""}  # fmt: skip
-KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
+        "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": "",
+        "joint_change": "rad", "joint_correlation": ""}  # fmt: skip
+KIND_OF = {"joint_change": "angle", "joint_correlation": "angle",
+           "joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
            "muscle_activation": "muscle", "posture_height": "part",
            "upright_time": "part"}  # what the probe's `of` names, if no population  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
@@ -279,7 +281,7 @@ class Probes:
                         raise UserError("upright_time: expected a body that says when it has fallen (`fell`)")
                 if probe.with_ is not None:
                     key = "with"
-                    self._with[probe.name] = self._select("population", probe.with_)
+                    self._with[probe.name] = self._select(KIND_OF.get(probe.measure, "population"), probe.with_)
             except UserError as error:
                 raise self.sim.source.error(str(error), "probes", number, key) from None
 
@@ -452,6 +454,11 @@ class Probes:
             if not len(trace):
                 return math.nan
             chosen = trace[:, rows].astype(float)
+            if probe.measure == "joint_change":
+                change = change_of(chosen)
+                return change - change_of(trace[:, self._with[probe.name]].astype(float)) if probe.with_ else change
+            if probe.measure == "joint_correlation":
+                return same_way(chosen, trace[:, self._with[probe.name]].astype(float))
             if probe.measure == "joint_range":
                 return float(np.ptp(chosen, axis=0).max())
             if probe.measure == "joints_moved":
@@ -519,6 +526,19 @@ class Probes:
         limit = DEFAULT_LIMIT[kind] if math.isnan(limit) else limit
         passed = np.flatnonzero(chosen.max(axis=1) >= limit)
         return float(when[passed[0]] - start) if passed.size else math.nan
+
+
+def change_of(angles: np.ndarray) -> float:
+    """Mean over joints of the angle in the second half of [samples, joints] less that of the first sample."""
+    return float((angles[len(angles) // 2 :].mean(axis=0) - angles[0]).mean())
+
+
+def same_way(ones: np.ndarray, others: np.ndarray) -> float:
+    """Pearson correlation of the mean angle of some joints and that of others, both [samples, joints]; NaN if still."""
+    a, b = ones.mean(axis=1), others.mean(axis=1)
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / size if size > 0 else math.nan
 
 
 COUNTED = ("rate_hz", "spike_count")

@@ -72,6 +72,8 @@ Measure = Literal[
     "phase_vector",
     "latency",
     "joint_angle",
+    "joint_change",
+    "joint_correlation",
     "joint_range",
     "muscle_activation",
     "posture_height",
@@ -92,6 +94,8 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "phase_vector": None,
     "latency": "time",
     "joint_angle": "angle",
+    "joint_change": "angle",
+    "joint_correlation": None,
     "joint_range": "angle",
     "muscle_activation": "fraction",
     "posture_height": "length",
@@ -106,7 +110,7 @@ BRAIN_MEASURES = (
     "burst_rate", "burst_cv",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
-                 "upright_time")  # fmt: skip
+                 "upright_time", "joint_change", "joint_correlation")  # fmt: skip
 
 
 class _NumberOrText:
@@ -598,7 +602,8 @@ class Probe(Part):
     of: Selector
     """Of what: a glob over populations, or a joint, a muscle, a body part."""
     with_: Selector | None = Field(None, alias="with")
-    """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared."""
+    """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared. For
+    joint_correlation: the other joints. For joint_change: joints whose change is taken from it."""
     from_: non_negative(Time) = Field(0.0, alias="from")
     """Start of the window; a latency counts from here."""
     to: positive(Time) | None = None
@@ -615,7 +620,7 @@ class Probe(Part):
         if self.to is not None and self.to <= self.from_:
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
-            ("with", self.with_, "correlation", "phase_vector"),
+            ("with", self.with_, "correlation", "phase_vector", "joint_change", "joint_correlation"),
             ("bin", self.bin, "correlation", "peak_hz"),
             ("threshold", self.threshold, "latency", "joints_moved"),
         ):
@@ -624,6 +629,8 @@ class Probe(Part):
                 raise misfit(f"only {' and '.join(measures)} {takes} it, this is {self.measure}", key)
         if self.measure == "phase_vector" and self.with_ is None:
             raise misfit("needs `with`, whose phase is compared", "measure")
+        if self.measure == "joint_correlation" and self.with_ is None:
+            raise misfit("needs `with`, the joint it is compared with", "measure")
         if self.measure == "peak_hz" and (self.bin or 0.0) > 30_000.0:
             raise misfit("expected at most 30 s", "bin")
         if self.measure == "peak_hz" and self.to is not None and (self.bin or 0.0) > self.to - self.from_:
