@@ -62,6 +62,7 @@ POSES = {
     "supine": (0.06, LYING_UP, {}, (), 6.0),
     "prone": (0.09, LYING_DOWN, {"neck_rotation": 75, "hip_abduction": 55, "hip_flexion": 110}, (), 6.0),
     "held": (0.35, LYING_UP, {}, ("hold",), 6.0),
+    "held_prone": (0.35, LYING_DOWN, {}, ("hold",), 6.0),
     "held_head": (0.35, LYING_UP, {}, ("hold", "hold_head"), 6.0),
     "upright": (0.31, STANDING, BENT_LEGS, ("hold",), 20.0),
     "upright_head": (0.31, STANDING, BENT_LEGS, ("hold", "hold_head"), 20.0),
