@@ -457,6 +457,8 @@ class Probes:
             if probe.measure == "joint_change":
                 change = change_of(chosen)
                 return change - change_of(trace[:, self._with[probe.name]].astype(float)) if probe.with_ else change
+            if probe.measure == "joint_angle" and probe.with_:
+                return float(chosen.mean() - trace[:, self._with[probe.name]].mean())
             if probe.measure == "joint_correlation":
                 return same_way(chosen, trace[:, self._with[probe.name]].astype(float))
             if probe.measure == "joint_range":

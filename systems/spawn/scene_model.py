@@ -603,7 +603,7 @@ class Probe(Part):
     """Of what: a glob over populations, or a joint, a muscle, a body part."""
     with_: Selector | None = Field(None, alias="with")
     """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared. For
-    joint_correlation: the other joints. For joint_change: joints whose change is taken from it."""
+    joint_correlation: the other joints. For joint_angle and joint_change: joints whose own is taken from it."""
     from_: non_negative(Time) = Field(0.0, alias="from")
     """Start of the window; a latency counts from here."""
     to: positive(Time) | None = None
@@ -620,7 +620,7 @@ class Probe(Part):
         if self.to is not None and self.to <= self.from_:
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
-            ("with", self.with_, "correlation", "phase_vector", "joint_change", "joint_correlation"),
+            ("with", self.with_, "correlation", "phase_vector", "joint_angle", "joint_change", "joint_correlation"),
             ("bin", self.bin, "correlation", "peak_hz"),
             ("threshold", self.threshold, "latency", "joints_moved"),
         ):
