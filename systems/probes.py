@@ -26,12 +26,12 @@ UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spik
         "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
         "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": "",
-        "limbs_together": "", "limbs_in_step": "",
+        "limbs_together": "", "limbs_in_step": "", "joint_change": "rad", "joint_correlation": "",
         "fc_fit": "", "fc_fit_centred": "", "fcd_distance": "", "mean_fc": "", "timescale": "ms", "timescale_map": "",
         "rhythm_frequency": "Hz", "branching_ratio": "", "avalanche_exponent": "",
         "evoked_latency": "ms", "evoked_z": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
-           "limbs_together": "angle", "limbs_in_step": "angle",
+           "limbs_together": "angle", "limbs_in_step": "angle", "joint_change": "angle", "joint_correlation": "angle",
            "muscle_activation": "muscle", "posture_height": "part",
            "upright_time": "part"}  # what the probe's `of` names, if no population  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
@@ -533,6 +533,13 @@ class Probes:
             if not len(trace):
                 return math.nan
             chosen = trace[:, rows].astype(float)
+            if probe.measure == "joint_change":
+                change = change_of(chosen)
+                return change - change_of(trace[:, self._with[probe.name]].astype(float)) if probe.with_ else change
+            if probe.measure == "joint_angle" and probe.with_:
+                return float(chosen.mean() - trace[:, self._with[probe.name]].mean())
+            if probe.measure == "joint_correlation":
+                return same_way(chosen, trace[:, self._with[probe.name]].astype(float))
             if probe.measure == "joint_range":
                 return float(np.ptp(chosen, axis=0).max())
             if probe.measure == "joints_moved":
@@ -712,6 +719,19 @@ def add_counts(counts: np.ndarray, ids: np.ndarray, ticks: np.ndarray, column: n
     first, groups = int(row.min()), counts.shape[1]
     found = np.bincount((row - first) * groups + at, minlength=(int(row.max()) - first + 1) * groups)
     counts[first : first + found.size // groups] += found.reshape(-1, groups).astype(counts.dtype)
+
+
+def change_of(angles: np.ndarray) -> float:
+    """Mean over joints of the angle in the second half of [samples, joints] less that of the first sample."""
+    return float((angles[len(angles) // 2 :].mean(axis=0) - angles[0]).mean())
+
+
+def same_way(ones: np.ndarray, others: np.ndarray) -> float:
+    """Pearson correlation of the mean angle of some joints and that of others, both [samples, joints]; NaN if still."""
+    a, b = ones.mean(axis=1), others.mean(axis=1)
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / size if size > 0 else math.nan
 
 
 COUNTED = ("rate_hz", "spike_count")

@@ -58,11 +58,17 @@ JOINTS = {
 # pose: (trunk height z [m], quaternion, {joint stem: deg}, active equalities, seconds to settle)
 LYING_UP, LYING_DOWN, STANDING = (2**-0.5, 0, -(2**-0.5), 0), (2**-0.5, 0, 2**-0.5, 0), (1, 0, 0, 0)
 BENT_LEGS = {"hip_flexion": 35, "knee": 45, "ankle": 10, "hip_abduction": 5}
+ON_THE_MAT = {"neck_flexion": 17, "trunk_flexion": 8}  # as it comes to rest there
 POSES = {
     "supine": (0.06, LYING_UP, {}, (), 6.0),
     "prone": (0.09, LYING_DOWN, {"neck_rotation": 75, "hip_abduction": 55, "hip_flexion": 110}, (), 6.0),
     "held": (0.35, LYING_UP, {}, ("hold",), 6.0),
+    "held_prone": (0.35, LYING_DOWN, {}, ("hold",), 6.0),
     "held_head": (0.35, LYING_UP, {}, ("hold", "hold_head"), 6.0),
+    "head_mid": (0.042, LYING_UP, ON_THE_MAT, ("hold_head",), 6.0),
+    "head_left_30": (0.042, LYING_UP, ON_THE_MAT | {"neck_rotation": 30}, ("hold_head",), 6.0),
+    "head_left_70": (0.042, LYING_UP, ON_THE_MAT | {"neck_rotation": 70}, ("hold_head",), 6.0),
+    "head_right_70": (0.042, LYING_UP, ON_THE_MAT | {"neck_rotation": -70}, ("hold_head",), 6.0),
     "upright": (0.31, STANDING, BENT_LEGS, ("hold",), 20.0),
     "upright_head": (0.31, STANDING, BENT_LEGS, ("hold", "hold_head"), 20.0),
 }

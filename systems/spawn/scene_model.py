@@ -74,6 +74,8 @@ Measure = Literal[
     "phase_vector",
     "latency",
     "joint_angle",
+    "joint_change",
+    "joint_correlation",
     "joint_range",
     "muscle_activation",
     "posture_height",
@@ -107,6 +109,8 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "phase_vector": None,
     "latency": "time",
     "joint_angle": "angle",
+    "joint_change": "angle",
+    "joint_correlation": None,
     "joint_range": "angle",
     "muscle_activation": "fraction",
     "posture_height": "length",
@@ -135,7 +139,7 @@ BRAIN_MEASURES = (
     "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
-                 "limbs_together", "limbs_in_step", "upright_time")  # fmt: skip
+                 "limbs_together", "limbs_in_step", "upright_time", "joint_change", "joint_correlation")  # fmt: skip
 
 
 EVOKED = ("evoked_latency", "evoked_z")  # made of all its windows together
@@ -686,7 +690,8 @@ class Probe(Part):
     """Of what: a glob over populations, or a joint, a muscle, a body part."""
     with_: Selector | None = Field(None, alias="with")
     """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared. For
-    limbs_together and limbs_in_step: further joints, of other limbs."""
+    limbs_together and limbs_in_step: further joints, of other limbs. For joint_correlation: the other joints. For
+    joint_angle and joint_change: joints whose own is taken from it."""
     phase: Name | None = None
     """A phase of the scene as the window, in place of `from` and `to`."""
     from_: non_negative(Time) = Field(0.0, alias="from")
@@ -713,7 +718,17 @@ class Probe(Part):
         if self.to is not None and self.to <= self.from_:
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
-            ("with", self.with_, "correlation", "phase_vector", "limbs_together", "limbs_in_step"),
+            (
+                "with",
+                self.with_,
+                "correlation",
+                "phase_vector",
+                "limbs_together",
+                "limbs_in_step",
+                "joint_angle",
+                "joint_change",
+                "joint_correlation",
+            ),
             ("bin", self.bin, "correlation", "peak_hz", *FLUCTUATING),
             ("baseline", self.baseline, *EVOKED),
             ("model", self.model, "fc_fit", "fc_fit_centred"),
@@ -733,6 +748,8 @@ class Probe(Part):
             raise misfit("goes with the models autoregressive and diffusive", "model" if self.gain is None else "gain")
         if self.measure == "phase_vector" and self.with_ is None:
             raise misfit("needs `with`, whose phase is compared", "measure")
+        if self.measure == "joint_correlation" and self.with_ is None:
+            raise misfit("needs `with`, the joint it is compared with", "measure")
         if self.measure == "peak_hz" and (self.bin or 0.0) > 30_000.0:
             raise misfit("expected at most 30 s", "bin")
         if self.measure == "peak_hz" and self.to is not None and (self.bin or 0.0) > self.to - self.from_:

@@ -71,6 +71,20 @@ def test_pair_correlation_of_independent_trains_is_zero():
     assert math.isnan(mean_pair_correlation(ids, ticks, [np.arange(1)], 100, 0, 60_000))
 
 
+def test_change_is_from_the_first_sample_to_the_second_half():
+    """Worked by hand: 0 -> (3 + 5) / 2 and 10 -> (10 + 8) / 2, so +4 and -1 on average."""
+    assert probes.change_of(np.array([[0.0, 10.0], [9.0, 9.0], [3.0, 10.0], [5.0, 8.0]])) == pytest.approx(1.5)
+
+
+def test_joints_that_go_together_correlate():
+    swing = np.sin(np.linspace(0, 6 * np.pi, 301))[:, None]
+    still = np.zeros_like(swing)
+    assert probes.same_way(swing, 2 * swing + 1) == pytest.approx(1.0)
+    assert probes.same_way(np.hstack([swing, still]), -swing) == pytest.approx(-1.0)
+    assert abs(probes.same_way(swing, np.cos(np.linspace(0, 6 * np.pi, 301))[:, None])) < 0.02
+    assert math.isnan(probes.same_way(swing, still))
+
+
 def test_thresholds_tell_their_dimension():
     assert threshold_of("5 deg") == ("angle", pytest.approx(math.radians(5)))
     assert threshold_of("20 Hz")[0] == "rate" and threshold_of("2 cm") == ("length", 20.0)
