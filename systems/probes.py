@@ -24,13 +24,15 @@ from systems.spawn.network import fanout_of
 UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "",
         "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
-        "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": ""}  # fmt: skip
+        "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": "",
+        "counter_rotation": "", "times_passed": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
-           "muscle_activation": "muscle", "posture_height": "part",
+           "counter_rotation": "angle", "times_passed": "angle", "muscle_activation": "muscle", "posture_height": "part",
            "upright_time": "part"}  # what the probe's `of` names, if no population  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
 PEAK_MS = 20  # width of the sliding window of a peak rate that names none
 PIECE_MS = 20_000  # a peak in a long window is looked for in pieces, well within the spikes in memory
+STEP_MS = 100  # steps in which turns are compared
 RHYTHM_MS = 10  # bins of what is searched for bursts
 KINDS = ("local", "long_range", "other", "background")
 
@@ -269,7 +271,7 @@ class Probes:
                     key = "of"
                     self._of[probe.name] = self._target(probe.of, self._threshold[probe.name][0])
                 else:
-                    if probe.measure == "joints_moved":
+                    if probe.measure in ("joints_moved", "times_passed"):
                         key = "threshold"
                         self._threshold[probe.name] = "angle", quantity(probe.threshold or "10 deg", "angle")
                         key = "of"
@@ -279,7 +281,8 @@ class Probes:
                         raise UserError("upright_time: expected a body that says when it has fallen (`fell`)")
                 if probe.with_ is not None:
                     key = "with"
-                    self._with[probe.name] = self._select("population", probe.with_)
+                    kind = "angle" if probe.measure == "counter_rotation" else "population"
+                    self._with[probe.name] = self._select(kind, probe.with_)
             except UserError as error:
                 raise self.sim.source.error(str(error), "probes", number, key) from None
 
@@ -456,6 +459,12 @@ class Probes:
                 return float(np.ptp(chosen, axis=0).max())
             if probe.measure == "joints_moved":
                 return float((np.ptp(chosen, axis=0) >= self._threshold[probe.name][1]).sum())
+            if probe.measure == "times_passed":
+                above = chosen.mean(axis=1) >= self._threshold[probe.name][1]
+                return float((above[1:] & ~above[:-1]).sum())
+            if probe.measure == "counter_rotation":
+                turned = trace[:, self._with[probe.name]].astype(float).mean(axis=1)
+                return counter_rotation(chosen.mean(axis=1), turned, float(self.scene.record.every))
             if probe.measure == "spectral_peak":
                 return spectral_peak(chosen, float(self.scene.record.every))
             return float(chosen.mean()) * (1000.0 if kind == "part" else 1.0)
@@ -519,6 +528,18 @@ class Probes:
         limit = DEFAULT_LIMIT[kind] if math.isnan(limit) else limit
         passed = np.flatnonzero(chosen.max(axis=1) >= limit)
         return float(when[passed[0]] - start) if passed.size else math.nan
+
+
+def counter_rotation(angle: np.ndarray, turned: np.ndarray, every_ms: float) -> float:
+    """How much of a turn is taken back: minus the slope of the steps of `angle` [rad] on those of `turned` [rad].
+
+    Steps of 100 ms; 1: all of it, 0: nothing, NaN where `turned` stays within 5 deg.
+    """
+    if np.ptp(turned) < math.radians(5.0):
+        return math.nan
+    stride = max(1, round(STEP_MS / every_ms))
+    back, forth = (trace[stride:] - trace[:-stride] for trace in (angle, turned))
+    return -float(back @ forth) / float(forth @ forth)
 
 
 COUNTED = ("rate_hz", "spike_count")

@@ -80,6 +80,8 @@ Measure = Literal[
     "joints_moved",
     "spectral_peak",
     "upright_time",
+    "counter_rotation",
+    "times_passed",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -100,13 +102,15 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "joints_moved": None,
     "spectral_peak": None,
     "upright_time": "time",
+    "counter_rotation": None,
+    "times_passed": None,
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
     "burst_rate", "burst_cv",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
-                 "upright_time")  # fmt: skip
+                 "upright_time", "counter_rotation", "times_passed")  # fmt: skip
 
 
 class _NumberOrText:
@@ -598,7 +602,8 @@ class Probe(Part):
     of: Selector
     """Of what: a glob over populations, or a joint, a muscle, a body part."""
     with_: Selector | None = Field(None, alias="with")
-    """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared."""
+    """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared. For
+    counter_rotation: the joint that is turned."""
     from_: non_negative(Time) = Field(0.0, alias="from")
     """Start of the window; a latency counts from here."""
     to: positive(Time) | None = None
@@ -606,7 +611,8 @@ class Probe(Part):
     bin: positive(Time) | None = None
     """For correlation: width of the bins. For peak_hz: width of the window that slides; 20 ms if left out."""
     threshold: NumberOrText | None = None
-    """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg."""
+    """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg. For
+    times_passed: the angle."""
     repeat: Repeat | None = None
     """Measure from `from` to `to` several times; the value is the mean of those windows that have one."""
 
@@ -615,15 +621,19 @@ class Probe(Part):
         if self.to is not None and self.to <= self.from_:
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
-            ("with", self.with_, "correlation", "phase_vector"),
+            ("with", self.with_, "correlation", "phase_vector", "counter_rotation"),
             ("bin", self.bin, "correlation", "peak_hz"),
-            ("threshold", self.threshold, "latency", "joints_moved"),
+            ("threshold", self.threshold, "latency", "joints_moved", "times_passed"),
         ):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"
                 raise misfit(f"only {' and '.join(measures)} {takes} it, this is {self.measure}", key)
         if self.measure == "phase_vector" and self.with_ is None:
             raise misfit("needs `with`, whose phase is compared", "measure")
+        if self.measure == "counter_rotation" and self.with_ is None:
+            raise misfit("needs `with`, the joint that is turned", "measure")
+        if self.measure == "times_passed" and self.threshold is None:
+            raise misfit("needs `threshold`, the angle that is passed", "measure")
         if self.measure == "peak_hz" and (self.bin or 0.0) > 30_000.0:
             raise misfit("expected at most 30 s", "bin")
         if self.measure == "peak_hz" and self.to is not None and (self.bin or 0.0) > self.to - self.from_:
