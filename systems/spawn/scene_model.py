@@ -418,6 +418,34 @@ class Turn(Part):
         return self
 
 
+class Brighten(Part):
+    """The light of the room: a flash, dusk, darkness."""
+
+    level: Annotated[float, Field(gt=0, le=1000)]
+    """As a multiple of the usual light."""
+
+
+class Show(Part):
+    """Somebody holds a white panel before the eyes and swings it to and fro; the last one shown is seen."""
+
+    pattern: Literal["face", "scrambled", "blank"]
+    """What is on it: three dark blobs as eyes over a mouth, the same blobs upside down, or nothing."""
+    from_: bounded(Angle, ge="-90 deg", le="90 deg") = Field(0.0, alias="from")
+    """Where it is first: azimuth from where the eyes look when the scene starts, to the left."""
+    to: bounded(Angle, ge="-90 deg", le="90 deg") | None = None
+    """Where it turns back; it stays where it is if left out."""
+    takes: positive(Time) | None = None
+    """Time for one way."""
+    elevation: bounded(Angle, ge="-60 deg", le="60 deg") = 0.0
+    """Above where the eyes look when the scene starts."""
+
+    @model_validator(mode="after")
+    def _whole_way(self):
+        if (self.to is None) != (self.takes is None):
+            raise misfit("expected to and takes together", "to" if self.takes is None else "takes")
+        return self
+
+
 class Stimulate(Part):
     """A current clamped onto neurons."""
 
@@ -484,6 +512,10 @@ class Deed(Part):
     """Hold the body in a pose."""
     turn: Turn | None = None
     """Turn a joint."""
+    brighten: Brighten | None = None
+    """Change the light."""
+    show: Show | None = None
+    """Show a panel."""
     stimulate: Stimulate | None = None
     """Drive neurons."""
     inhibit: Inhibit | None = None
@@ -561,7 +593,8 @@ class Event(Deed):
         return [(key, time) for key, time in found if time is not None]
 
 
-BODY_VERBS = ("touch", "pinch", "prick", "stroke", "tap", "push", "grab", "drop", "tilt", "hold", "turn")
+BODY_VERBS = ("touch", "pinch", "prick", "stroke", "tap", "push", "grab", "drop", "tilt", "hold", "turn", "brighten",
+              "show")  # fmt: skip
 BRAIN_VERBS = ("stimulate", "inhibit", "silence", "restore")
 VERBS = BODY_VERBS + BRAIN_VERBS
 STAYING = tuple(v for v in VERBS if v not in ("tap", "prick", "drop", "restore"))  # in force without a duration
