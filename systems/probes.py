@@ -25,9 +25,10 @@ UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spik
         "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
         "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": "",
-        "counter_rotation": "", "times_passed": ""}  # fmt: skip
+        "counter_rotation": "", "times_passed": "", "pursuit": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
-           "counter_rotation": "angle", "times_passed": "angle", "muscle_activation": "muscle", "posture_height": "part",
+           "counter_rotation": "angle", "times_passed": "angle", "pursuit": "angle",
+           "muscle_activation": "muscle", "posture_height": "part",
            "upright_time": "part"}  # what the probe's `of` names, if no population  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
 PEAK_MS = 20  # width of the sliding window of a peak rate that names none
@@ -451,10 +452,13 @@ class Probes:
             return float(min(max(int(self.memory.get("fell_tick", stop)), start), stop) - start)
         if kind != "population":
             name = {"angle": "qpos", "part": "height", "muscle": "activation"}[kind]
-            _, trace = self.sampler.traced(name, start, stop)
+            when, trace = self.sampler.traced(name, start, stop)
             if not len(trace):
                 return math.nan
             chosen = trace[:, rows].astype(float)
+            if probe.measure == "pursuit":
+                shown = np.array([panel_azimuth(self.scene.timeline, float(t)) for t in when])
+                return -counter_rotation(chosen.mean(axis=1), shown, float(self.scene.record.every))
             if probe.measure == "joint_range":
                 return float(np.ptp(chosen, axis=0).max())
             if probe.measure == "joints_moved":
@@ -535,11 +539,26 @@ def counter_rotation(angle: np.ndarray, turned: np.ndarray, every_ms: float) -> 
 
     Steps of 100 ms; 1: all of it, 0: nothing, NaN where `turned` stays within 5 deg.
     """
-    if np.ptp(turned) < math.radians(5.0):
+    seen = turned[~np.isnan(turned)]
+    if not seen.size or np.ptp(seen) < math.radians(5.0):
         return math.nan
     stride = max(1, round(STEP_MS / every_ms))
     back, forth = (trace[stride:] - trace[:-stride] for trace in (angle, turned))
-    return -float(back @ forth) / float(forth @ forth)
+    known = ~np.isnan(forth)
+    return -float(back[known] @ forth[known]) / float(forth[known] @ forth[known])
+
+
+def panel_azimuth(timeline, now: float) -> float:
+    """Where the panel that a scene shows is at a time [ms], rad to the left; NaN where there is none."""
+    azimuth, latest = math.nan, -1.0
+    for event in timeline:
+        for start in event.starts if event.show is not None else ():
+            if latest <= start <= now and (event.last is None or now < start + event.last):
+                latest, show = start, event.show
+                ways = (now - start) / show.takes if show.takes else 0.0
+                there = abs((ways + 1.0) % 2.0 - 1.0)  # 0..1, to and fro
+                azimuth = show.from_ + there * ((show.from_ if show.to is None else show.to) - show.from_)
+    return azimuth
 
 
 COUNTED = ("rate_hz", "spike_count")

@@ -82,6 +82,7 @@ Measure = Literal[
     "upright_time",
     "counter_rotation",
     "times_passed",
+    "pursuit",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -104,13 +105,14 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "upright_time": "time",
     "counter_rotation": None,
     "times_passed": None,
+    "pursuit": None,
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
     "burst_rate", "burst_cv",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
-                 "upright_time", "counter_rotation", "times_passed")  # fmt: skip
+                 "upright_time", "counter_rotation", "times_passed", "pursuit")  # fmt: skip
 
 
 class _NumberOrText:
