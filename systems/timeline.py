@@ -170,8 +170,13 @@ class Targets:
             self.part(action.of, action.verb)
         elif action.verb == "hold":
             self.hands(action.of)
-        elif action.verb in ("brighten", "show") and not self.body.eyes:
-            raise UserError(f"{action.verb}: the body {self.body.name} has no eyes")
+        elif action.verb in ("brighten", "show"):
+            if not self.body.eyes:
+                raise UserError(f"{action.verb}: the body {self.body.name} has no eyes")
+            if action.verb == "show" and action.of not in PATTERNS:
+                raise UserError(f"show: expected one of {', '.join(PATTERNS)}, got {shown(action.of)}")
+            if action.verb == "brighten" and not action.value > 0:
+                raise UserError(f"brighten: expected a level above 0, got {action.value:g}")
 
     def presser(self, patch: str, verb: str = "touch") -> int:
         actuator = self.body.patch(patch).presser_actuator_id
