@@ -76,7 +76,7 @@ class Retina(Component):
     left = column("i4", unit="pixel", doc="First column of the image.")
     top = column("i4", unit="pixel", doc="First row of the image.")
     wide = column("i4", unit="pixel", doc="Columns; 0: the cells see no image but the diffuse light.")
-    sign = column("f4", unit="1", doc="1: cells answer to what is brighter than the eye is used to, -1: to what is darker.")
+    sign = column("f4", unit="1", doc="1: cells answer to what is brighter than usual, -1: to what is darker.")
     gain = column("f4", unit="mV", doc="Drive at a contrast of 1.")
     adapt_step = column("f4", unit="1", doc="1 - exp(-body step / tau): the eye gets used to the light.")
     adapted = column("f8", unit="1", init=1.0, doc="Light the eye is used to.")
@@ -88,8 +88,8 @@ class Light(Resource):
     """What there is to see; set by the timeline. Luminances are multiples of the usual light of the room."""
 
     ambient = column("f8", unit="1", doc="Light of the surroundings; shape [1].")
-    ahead = column("f8", unit="1", doc="Quaternion of what is straight ahead (x), left (y) and up (z) for the panel: as "
-                   "the eyes look when the scene starts; shape [4].")  # fmt: skip
+    ahead = column("f8", unit="1", doc="Quaternion of what is straight ahead (x), left (y) and up (z) for the panel: "
+                   "as the eyes look when the scene starts; shape [4].")  # fmt: skip
     panel = column("f8", unit="1, rad, 1/tick, 1, tick", doc="Luminance (0: no panel), azimuth from and to, ways per "
                    "tick, elevation, tangents of half its width and height, tick it appeared; shape [8].")  # fmt: skip
     blobs = column("f8", unit="1", doc="Dark blobs on it: place to the left and up, radius (0: none), depth; tangents; "

@@ -27,8 +27,11 @@ TICK = (
     #     phase       runs every   systems, in the order they run
     Phase("input", "tick", (timeline,)),  # events -> stimuli, forces, lesions
     # sensors, stimuli -> drive
-    Phase("sense", "body step",
-          (sense_spindles, sense_tendon_organs, sense_touch, sense_vestibular, sense_light, sum_drive)),
+    Phase(
+        "sense",
+        "body step",
+        (sense_spindles, sense_tendon_organs, sense_touch, sense_vestibular, sense_light, sum_drive),
+    ),
     Phase("deliver", "tick", (deliver_modulated, deliver_spikes, background_noise)),  # spike ring -> arrivals
     # arrivals -> v, spikes
     Phase("integrate", "tick", (low_threshold_burst, lif_integrate, collect_spikes)),

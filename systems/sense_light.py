@@ -24,7 +24,7 @@ def sense_light(
     n, tick, sensors, spread, ambient, ahead, panel, blobs, sensor, left, top, wide, sign, gain, adapt_step, first,
     count, adapted, sense,
 ):  # fmt: skip
-    """Drive = gain x contrast, n = groups of cells; a cell is a pixel, or, with no columns, sees the diffuse light only.
+    """Drive = gain x contrast, n = groups of cells; a cell is a pixel, or, in rows 0 wide, sees the diffuse light.
 
     Contrast (L - A) / (L + A) against the light A that the eye is used to; cells of sign -1 answer to what is darker.
     The panel is a rectangle far away that faces the eye, with dark blobs on it; where it is follows from the tick, what

@@ -251,9 +251,7 @@ class Simulation:
         """Hold a panel before the eyes (face, scrambled or blank), still or to and fro; azimuths count to the left."""
         where = quantity(start, "angle"), quantity(to or start, "angle"), 0.0
         end = -1 if last is None else self.tick + max(1, round(_ms(last)))
-        self.timeline.add(
-            Action(self.tick, end, "show", pattern, 1.0 / _ms(takes) if to is not None else 0.0, where)
-        )
+        self.timeline.add(Action(self.tick, end, "show", pattern, 1.0 / _ms(takes) if to is not None else 0.0, where))
 
     def inhibit(self, selector: str, drive: str, last: str | None = "50 ms") -> None:
         """Hold the selected neurons down by a constant drive."""

@@ -1,4 +1,4 @@
-"""What the newborn's eyes do, on the brainstem and the cord (and the tectum), as scenes/exam examines it on all of it."""
+"""What the newborn's eyes do, on the brainstem and the cord (and the tectum); scenes/exam examines it on all of it."""
 
 import math
 
@@ -13,7 +13,7 @@ from systems.spawn.scene_model import Scene, in_condition
 ABSENT = ["cortex", "spinal_cpg", "hypothalamus", "neuromodulators", "basal_ganglia", "cerebellum", "amygdala"]
 
 
-def examined(scene: str, condition: str = "function", seed: int = 1, tectum: bool = False, **changes) -> dict[str, float]:
+def examined(scene: str, condition: str = "function", seed: int = 1, tectum: bool = False, **changes) -> dict:
     """Values of the probes of an exam scene on the circuits it needs most."""
     here = "brainstem,spinal_segments" + (",superior_colliculus" if tectum else "")
     absent = ABSENT if tectum else [*ABSENT, "superior_colliculus"]
@@ -39,7 +39,7 @@ def test_counter_rotation_is_the_share_of_a_turn_that_is_taken_back():
 
 
 def test_the_probe_knows_where_the_panel_is():
-    """From 20 deg to the left to 20 to the right within a second and back; then another that stands still; then none."""
+    """From 20 deg to the left to 20 to the right in a second and back; then another that stands still; then none."""
     timeline = [
         {"at": "1 s", "last": "4 s", "show": {"pattern": "face", "from": "20 deg", "to": "-20 deg", "takes": "1 s"}},
         {"at": "4 s", "last": "1 s", "show": {"pattern": "blank", "from": "10 deg"}},
@@ -70,10 +70,10 @@ def test_a_newborn_blinks_at_the_first_taps_between_the_eyebrows():
 
 
 def test_a_newborn_blinks_at_a_flash():
-    found = examined("flash_blink", duration="4 s", **{"timeline.0.repeat.times": 1, "probes.2.to": "4 s"})
+    once = {"timeline.0.repeat.times": 1, "probes.2.to": "4 s", "duration": "4 s"}
+    found = examined("flash_blink", **once)
     assert 10 <= found["onset"] <= 200 and found["blink"] > math.radians(45)
-    dim = examined("flash_blink", "no_pretectal", duration="4 s", **{"timeline.0.repeat.times": 1, "probes.2.to": "4 s"})
-    assert dim["blink"] < math.radians(5)
+    assert examined("flash_blink", "no_pretectal", **once)["blink"] < math.radians(5)
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ class HeadSpec(_Strict):
 
 
 class EyesSpec(_Strict):
-    """Names of the sensors that tell how each eye is turned in the world: quaternions (frame: x ahead, y left, z up)."""
+    """Names of the sensors that tell how each eye is turned in the world: quaternions (x ahead, y left, z up)."""
 
     left: Name
     right: Name

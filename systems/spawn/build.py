@@ -38,8 +38,8 @@ ORGANS = {  # unit of the reading, largest motion followed, fast and slow time c
     "canal": (1.0, 10.0, 3.0, 5700.0),  # responses saturate above 500..600 deg/s
     "otolith": (GRAVITY, 2.0, 16.0, np.inf),
 }
-# Parts of an eye's image: its side, first column and columns; first row and rows. Crossed fibres are the first to grow up
-# (Lewis & Maurer 1992), so each eye tells of the half of the field on its own side.
+# Parts of an eye's image: its side, first column and columns; first row and rows. Crossed fibres are the first to grow
+# up (Lewis & Maurer 1992), so each eye tells of the half of the field on its own side.
 ACROSS = {"left_far": ("left", 0, 2), "left_near": ("left", 2, 2), "right_near": ("right", 4, 2),
           "right_far": ("right", 6, 2)}  # fmt: skip
 ALOFT = {"up": (0, 4), "down": (4, 4)}

@@ -64,8 +64,8 @@ class SenseSpec(Part):
                    "light_on", "light_off"]  # fmt: skip
     """What is sensed: stretch and its speed, stretch, pull, pressure on skin, turning and force on the head, light.
 
-    Cells of `light` are per side and feel how bright it is; those of `light_on` and `light_off` are per name of a group,
-    left_far_up to right_near_down, a cell for each of the 8 pixels there, and feel what is brighter or darker.
+    Cells of `light` are per side and feel how bright it is; those of `light_on` and `light_off` are per name of a
+    group, left_far_up to right_near_down, a cell for each of the 8 pixels there, and feel what is brighter or darker.
 
     Canal and otolith cells are per name of a group: forward, backward (about the ears), left, right (about the nose),
     and turn_left, turn_right for canals, up, down for otoliths."""

@@ -1,4 +1,4 @@
-"""Retinas against hand-worked contrasts: even light, a panel, how the eye is turned, and what the newborn makes of it."""
+"""Retinas against hand-worked contrasts: even light, a panel, how the eye is turned; what the newborn makes of it."""
 
 import numpy as np
 import pytest
@@ -159,7 +159,8 @@ def test_more_of_a_face_is_above_and_more_of_the_scrambled_one_below(tmp_path):
         sim = eyes(tmp_path).run("100 ms")
         sim.show(pattern, last="500 ms")
         sim.run("500 ms")
-        found[pattern] = [sim.spike_count(f"brainstem.*_{half}.retina_off", "100 ms", "600 ms") for half in ("up", "down")]
+        cells = [f"brainstem.*_{half}.retina_off" for half in ("up", "down")]
+        found[pattern] = [sim.spike_count(name, "100 ms", "600 ms") for name in cells]
     assert found["face"][0] > 1.5 * found["face"][1] > 0
     assert found["scrambled"][1] > 1.5 * found["scrambled"][0] > 0
     assert sum(found["blank"]) < 0.05 * sum(found["face"])
