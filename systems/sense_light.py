@@ -90,4 +90,5 @@ def sense_light(
                             dark += max(blobs[j, 3] * (1.0 - away), 0.0)
                     here = light * (1.0 + inside * (luminance * (1.0 - min(dark, 1.0)) - 1.0))
                     contrast = sign[g] * ((here - used) / (here + used))
-            sense[first[g] + k] = np.float32(gain[g] * max(contrast, 0.0)) - spread[first[g] + k]
+            contrast = contrast if contrast > 0.0 else 0.0  # never -0, which machines keep differently
+            sense[first[g] + k] = np.float32(gain[g] * contrast) - spread[first[g] + k]

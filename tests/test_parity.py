@@ -279,16 +279,17 @@ def sense_light(rng):
         q = rng.normal(0, 1, 4) * (1, 0.3, 0.3, 0.3)
         return q / np.linalg.norm(q)
 
-    start = rng.uniform(-0.6, 0.6)
+    start, ambient = rng.uniform(-0.6, 0.6), rng.uniform(0.5, 5.0, 1)
+    used = np.where(rng.random(n) < 0.5, rng.uniform(0.5, 5.0, n), ambient)  # used to the light: a zero with a sign
     return n, {
         "tick": np.array([2500]), "sensors": np.concatenate([turn() for _ in range(20)]),
-        "spread": number(rng, 0, 3, NEURONS), "ambient": rng.uniform(0.5, 5.0, 1), "ahead": turn(),
+        "spread": number(rng, 0, 3, NEURONS) * (rng.random(NEURONS) < 0.5), "ambient": ambient, "ahead": turn(),
         "panel": np.array([2.0, start, -start, 1 / rng.uniform(300, 3000), rng.uniform(-0.2, 0.2), 0.3, 0.4, 300.0]),
         "blobs": np.array([[0.1, 0.1, 0.2, 1.2], [-0.1, 0.1, 0.2, 0.8], [0.0, -0.1, 0.1, 1.0], [0.0, 0.0, 0.0, 1.0]]),
         "sensor": (4 * rng.integers(0, 20, n)).astype(I), "left": rng.integers(0, 7, n).astype(I),
         "top": rng.integers(0, 5, n).astype(I), "wide": rng.choice([0, 2], n).astype(I),
         "sign": rng.choice([-1, 1], n).astype(F), "gain": number(rng, 1, 30, n), "adapt_step": number(rng, 0, 0.1, n),
-        "first": (many * np.arange(n)).astype(I), "count": np.full(n, many, I), "adapted": rng.uniform(0.5, 5.0, n),
+        "first": (many * np.arange(n)).astype(I), "count": np.full(n, many, I), "adapted": used,
         "sense": np.zeros(NEURONS, F),
     }  # fmt: skip
 
