@@ -69,6 +69,33 @@ class TouchPatch(Component):
     presser = column("i4", unit="1", init=-1, doc="Actuator of the examiner's fingertip, -1 if there is none.")
 
 
+class Retina(Component):
+    """One row per group of ganglion cells: a part of one eye's image, a cell for each pixel, or its diffuse light."""
+
+    sensor = column("i4", unit="1", doc="Address of the quaternion by which the eye is turned in the world.")
+    left = column("i4", unit="pixel", doc="First column of the image.")
+    top = column("i4", unit="pixel", doc="First row of the image.")
+    wide = column("i4", unit="pixel", doc="Columns; 0: the cells see no image but the diffuse light.")
+    sign = column("f4", unit="1", doc="1: cells answer to what is brighter than usual, -1: to what is darker.")
+    gain = column("f4", unit="mV", doc="Drive at a contrast of 1.")
+    adapt_step = column("f4", unit="1", doc="1 - exp(-body step / tau): the eye gets used to the light.")
+    adapted = column("f8", unit="1", init=1.0, doc="Light the eye is used to.")
+    first = column("i4", unit="neuron", doc="First afferent in the table that carries them.")
+    count = column("i4", unit="neuron", doc="Afferents.")
+
+
+class Light(Resource):
+    """What there is to see; set by the timeline. Luminances are multiples of the usual light of the room."""
+
+    ambient = column("f8", unit="1", doc="Light of the surroundings; shape [1].")
+    ahead = column("f8", unit="1", doc="Quaternion of what is straight ahead (x), left (y) and up (z) for the panel: "
+                   "as the eyes look when the scene starts; shape [4].")  # fmt: skip
+    panel = column("f8", unit="1, rad, 1/tick, 1, tick", doc="Luminance (0: no panel), azimuth from and to, ways per "
+                   "tick, elevation, tangents of half its width and height, tick it appeared; shape [8].")  # fmt: skip
+    blobs = column("f8", unit="1", doc="Dark blobs on it: place to the left and up, radius (0: none), depth; tangents; "
+                   "shape [blobs, 4].")  # fmt: skip
+
+
 class BodyState(Resource):
     """What crosses between the neural systems, the outside world and the physics."""
 

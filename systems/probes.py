@@ -27,16 +27,19 @@ UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spik
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
         "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": "",
         "limbs_together": "", "limbs_in_step": "", "joint_change": "rad", "joint_correlation": "",
+        "counter_rotation": "", "times_passed": "", "pursuit": "",
         "fc_fit": "", "fc_fit_centred": "", "fcd_distance": "", "mean_fc": "", "timescale": "ms", "timescale_map": "",
         "rhythm_frequency": "Hz", "branching_ratio": "", "avalanche_exponent": "",
         "evoked_latency": "ms", "evoked_z": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
            "limbs_together": "angle", "limbs_in_step": "angle", "joint_change": "angle", "joint_correlation": "angle",
+           "counter_rotation": "angle", "times_passed": "angle", "pursuit": "angle",
            "muscle_activation": "muscle", "posture_height": "part",
            "upright_time": "part"}  # what the probe's `of` names, if no population  # fmt: skip
 LATENCY_RATE_MS = 20  # a rate is passed when the spikes of this many ms say so
 PEAK_MS = 20  # width of the sliding window of a peak rate that names none
 PIECE_MS = 20_000  # a peak in a long window is looked for in pieces, well within the spikes in memory
+STEP_MS = 100  # steps in which turns are compared
 RHYTHM_MS = 10  # bins of what is searched for bursts
 BIN_MS = dict.fromkeys(("fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc"), 10) | {
     "timescale": 50, "timescale_map": 50, "rhythm_frequency": 2, "branching_ratio": 4, "avalanche_exponent": 1,
@@ -296,7 +299,7 @@ class Probes:
                     key = "of"
                     self._of[probe.name] = self._target(probe.of, self._threshold[probe.name][0])
                 else:
-                    if probe.measure == "joints_moved":
+                    if probe.measure in ("joints_moved", "times_passed"):
                         key = "threshold"
                         self._threshold[probe.name] = "angle", quantity(probe.threshold or "10 deg", "angle")
                         key = "of"
@@ -529,7 +532,7 @@ class Probes:
             return float(min(max(int(self.memory.get("fell_tick", stop)), start), stop) - start)
         if kind != "population":
             name = {"angle": "qpos", "part": "height", "muscle": "activation"}[kind]
-            _, trace = self.sampler.traced(name, start, stop)
+            when, trace = self.sampler.traced(name, start, stop)
             if not len(trace):
                 return math.nan
             chosen = trace[:, rows].astype(float)
@@ -540,6 +543,9 @@ class Probes:
                 return float(chosen.mean() - trace[:, self._with[probe.name]].mean())
             if probe.measure == "joint_correlation":
                 return same_way(chosen, trace[:, self._with[probe.name]].astype(float))
+            if probe.measure == "pursuit":
+                shown = np.array([panel_azimuth(self.scene.timeline, float(t)) for t in when])
+                return -counter_rotation(chosen.mean(axis=1), shown, float(self.scene.record.every))
             if probe.measure == "joint_range":
                 return float(np.ptp(chosen, axis=0).max())
             if probe.measure == "joints_moved":
@@ -548,6 +554,12 @@ class Probes:
                 columns = np.unique(np.concatenate([rows, self._with.get(probe.name, rows)]))
                 limbs = self.names.limbs(columns)
                 return limb_rank(trace[:, columns], limbs, float(self.scene.record.every), LIMBS[probe.measure])
+            if probe.measure == "times_passed":
+                above = chosen.mean(axis=1) >= self._threshold[probe.name][1]
+                return float((above[1:] & ~above[:-1]).sum())
+            if probe.measure == "counter_rotation":
+                turned = trace[:, self._with[probe.name]].astype(float).mean(axis=1)
+                return counter_rotation(chosen.mean(axis=1), turned, float(self.scene.record.every))
             if probe.measure == "spectral_peak":
                 return spectral_peak(chosen, float(self.scene.record.every))
             return float(chosen.mean()) * (1000.0 if kind == "part" else 1.0)
@@ -732,6 +744,33 @@ def same_way(ones: np.ndarray, others: np.ndarray) -> float:
     a, b = a - a.mean(), b - b.mean()
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / size if size > 0 else math.nan
+
+
+def counter_rotation(angle: np.ndarray, turned: np.ndarray, every_ms: float) -> float:
+    """How much of a turn is taken back: minus the slope of the steps of `angle` [rad] on those of `turned` [rad].
+
+    Steps of 100 ms; 1: all of it, 0: nothing, NaN where `turned` stays within 5 deg.
+    """
+    seen = turned[~np.isnan(turned)]
+    if not seen.size or np.ptp(seen) < math.radians(5.0):
+        return math.nan
+    stride = max(1, round(STEP_MS / every_ms))
+    back, forth = (trace[stride:] - trace[:-stride] for trace in (angle, turned))
+    known = ~np.isnan(forth)
+    return -float(back[known] @ forth[known]) / float(forth[known] @ forth[known])
+
+
+def panel_azimuth(timeline, now: float) -> float:
+    """Where the panel that a scene shows is at a time [ms], rad to the left; NaN where there is none."""
+    azimuth, latest = math.nan, -1.0
+    for event in timeline:
+        for start in event.starts if event.show is not None else ():
+            if latest <= start <= now and (event.last is None or now < start + event.last):
+                latest, show = start, event.show
+                ways = (now - start) / show.takes if show.takes else 0.0
+                there = abs((ways + 1.0) % 2.0 - 1.0)  # 0..1, to and fro
+                azimuth = show.from_ + there * ((show.from_ if show.to is None else show.to) - show.from_)
+    return azimuth
 
 
 COUNTED = ("rate_hz", "spike_count")

@@ -18,6 +18,7 @@ from systems.muscle_drive import muscle_drive
 from systems.physics_step import physics_step
 from systems.reflex_gate import reflex_gate
 from systems.sample_record import sample_record
+from systems.sense_light import sense_light
 from systems.sense_muscles import sense_spindles, sense_tendon_organs
 from systems.sense_touch import sense_touch
 from systems.sense_vestibular import sense_vestibular
@@ -32,7 +33,11 @@ TICK = (
     #     phase       runs every   systems, in the order they run
     Phase("input", "tick", (timeline,)),  # events -> stimuli, forces, lesions
     # sensors, stimuli -> drive
-    Phase("sense", "body step", (sense_spindles, sense_tendon_organs, sense_touch, sense_vestibular, sum_drive)),
+    Phase(
+        "sense",
+        "body step",
+        (sense_spindles, sense_tendon_organs, sense_touch, sense_vestibular, sense_light, sum_drive),
+    ),
     Phase("deliver", "tick", (deliver_modulated, deliver_spikes, background_noise)),  # spike ring -> arrivals
     # arrivals -> v, spikes
     Phase("integrate", "tick", (low_threshold_burst, lif_integrate, collect_spikes)),

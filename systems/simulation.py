@@ -253,6 +253,17 @@ class Simulation:
         """Turn a joint by a torque; the sign is the direction."""
         self._act("turn", joint, last, quantity(torque, "torque"))
 
+    def brighten(self, level: float, last: str | None = "100 ms") -> None:
+        """Change the light of the room to a multiple of the usual: a flash, darkness."""
+        self._act("brighten", "", last, float(level))
+
+    def show(self, pattern: str = "face", start: str = "0 deg", to: str | None = None, takes: str = "2 s",
+             last: str | None = "5 s") -> None:  # fmt: skip
+        """Hold a panel before the eyes (face, scrambled or blank), still or to and fro; azimuths count to the left."""
+        where = quantity(start, "angle"), quantity(to or start, "angle"), 0.0
+        end = -1 if last is None else self.tick + max(1, round(_ms(last)))
+        self.timeline.add(Action(self.tick, end, "show", pattern, 1.0 / _ms(takes) if to is not None else 0.0, where))
+
     def inhibit(self, selector: str, drive: str, last: str | None = "50 ms") -> None:
         """Hold the selected neurons down by a constant drive."""
         self._act("inhibit", selector, last, quantity(drive, "potential"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from components.body import BodyState
+from components.body import BodyState, Light
 from components.network import Inputs
 from engine.errors import UserError
 from engine.schedule import Now
@@ -22,10 +22,19 @@ SILENCED = np.float32(1e30)
 TAP_MS = 20.0  # a blow without a duration
 PRICK_MS = 50.0
 GRIPS = 64  # forces at points of parts at one time
+BLOBS = 4  # on a panel
+HALF_PANEL = (0.25, 0.32)  # tangents of half the panel's width and height: a head at arm's length
+PATTERNS = {  # dark blobs: place to the left and up as tangents, radius, depth
+    "face": ((0.11, 0.12, 0.13, 1.2), (-0.11, 0.12, 0.13, 1.2), (0.0, -0.14, 0.13, 1.2)),
+    "scrambled": ((0.11, -0.12, 0.13, 1.2), (-0.11, -0.12, 0.13, 1.2), (0.0, 0.14, 0.13, 1.2)),
+    "blank": (),
+}
+PANEL_LUMINANCE = 2.0
 FULL_PULL_M = 0.05  # a grab pulls with all its force this far away
 SKIN_M = 0.05  # a touch at a point is felt by a patch at most this far away
 PRESSING = ("touch", "pinch", "prick", "stroke")
-LASTING = (*PRESSING, "tap", "push", "grab", "tilt", "hold", "turn", "stimulate", "inhibit", "silence", "restore")
+LASTING = (*PRESSING, "tap", "push", "grab", "tilt", "hold", "turn", "brighten", "show", "stimulate", "inhibit",
+           "silence", "restore")  # fmt: skip
 SEIZE, ON_THE_WAY = 1.0, 2.0
 STILL = (0.0, 0.0, 0.0)
 
@@ -180,6 +189,13 @@ class Targets:
             self.part(action.of, action.verb)
         elif action.verb == "hold":
             self.hands(action.of)
+        elif action.verb in ("brighten", "show"):
+            if not self.body.eyes:
+                raise UserError(f"{action.verb}: the body {self.body.name} has no eyes")
+            if action.verb == "show" and action.of not in PATTERNS:
+                raise UserError(f"show: expected one of {', '.join(PATTERNS)}, got {shown(action.of)}")
+            if action.verb == "brighten" and not action.value > 0:
+                raise UserError(f"brighten: expected a level above 0, got {action.value:g}")
 
     def presser(self, patch: str, verb: str = "touch") -> int:
         actuator = self.body.patch(patch).presser_actuator_id
@@ -251,13 +267,13 @@ class Targets:
     optional_reads=[Inputs.threshold_intact],
     optional_writes=[
         Inputs.stimulus, Inputs.threshold, BodyState.hand, BodyState.joint_torque, BodyState.wrench, BodyState.grip,
-        BodyState.gravity, BodyState.hold, BodyState.holder, BodyState.carry,
+        BodyState.gravity, BodyState.hold, BodyState.holder, BodyState.carry, Light.ambient, Light.panel, Light.blobs,
     ],
     objects=[Timeline],
     rests=lambda n, tick, *others: tick[0] < others[-1].due,
 )  # fmt: skip
 def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, grip, gravity, hold, holder, carry,
-             plan):  # fmt: skip
+             ambient, panel, blobs, plan):  # fmt: skip
     """Start, move and end actions due at this tick; sums are rebuilt from what is in force, so nothing drifts."""
     now = int(tick[0])
     if now < plan.due:
@@ -306,6 +322,10 @@ def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, g
         for a in active:
             if a.verb == "tilt":
                 gravity[:] = _turned(gravity, a.direction, -a.value)
+    if "brighten" in changed:
+        ambient[0] = math.prod(a.value for a in active if a.verb == "brighten")
+    if "show" in changed:
+        _show([a for a in active if a.verb == "show"], panel, blobs)
     if changed & {"drop", "hold"}:
         _carry(begun, ended, active, targets, hold, holder, carry)
 
@@ -331,6 +351,17 @@ def _take_hold(active: list[Action], now: int, targets: Targets, wrench: np.ndar
             raise UserError(f"{a.label}: more than {GRIPS} hands at one time")
         grip[row] = row_values
         row += 1
+
+
+def _show(shown: list[Action], panel: np.ndarray, blobs: np.ndarray) -> None:
+    """The panel that came last, or none."""
+    panel[:], blobs[:] = 0.0, 0.0
+    if shown:
+        a = shown[-1]
+        start, to, elevation = a.direction
+        panel[:] = PANEL_LUMINANCE, start, to, a.value, elevation, *HALF_PANEL, a.start
+        for row, blob in enumerate(PATTERNS[a.of]):
+            blobs[row] = blob
 
 
 def _turned(vector: np.ndarray, axis: tuple[float, float, float], angle: float) -> np.ndarray:
@@ -419,6 +450,11 @@ def _action(event, targets: Targets, tick_ms: float) -> Action:
         return Action(start, end, "hold", e.pose, e.lift / 1000.0, drift=e.drift_m_s)
     if verb == "turn":
         return Action(start, end, "turn", e.joint, e.torque)
+    if verb == "brighten":
+        return Action(start, end, "brighten", "", e.level)
+    if verb == "show":
+        to, ways_per_tick = (e.from_, 0.0) if e.to is None else (e.to, tick_ms / e.takes)
+        return Action(start, end, "show", e.pattern, ways_per_tick, (e.from_, to, e.elevation))
     if verb in ("stimulate", "inhibit"):
         picture = getattr(e, "picture", None) or ""
         return Action(start, end, verb, e.population, e.drive, picture=picture)

@@ -344,11 +344,33 @@ def muscle_drive(rng):
                "activation": number(rng, 0, 1, n) * (rng.random(n) < 0.8)}  # fmt: skip
 
 
+def sense_light(rng):
+    n, many = 24, 8
+
+    def turn():
+        q = rng.normal(0, 1, 4) * (1, 0.3, 0.3, 0.3)
+        return q / np.linalg.norm(q)
+
+    start, ambient = rng.uniform(-0.6, 0.6), rng.uniform(0.5, 5.0, 1)
+    used = np.where(rng.random(n) < 0.5, rng.uniform(0.5, 5.0, n), ambient)  # used to the light: a zero with a sign
+    return n, {
+        "tick": np.array([2500]), "sensors": np.concatenate([turn() for _ in range(20)]),
+        "spread": number(rng, 0, 3, NEURONS) * (rng.random(NEURONS) < 0.5), "ambient": ambient, "ahead": turn(),
+        "panel": np.array([2.0, start, -start, 1 / rng.uniform(300, 3000), rng.uniform(-0.2, 0.2), 0.3, 0.4, 300.0]),
+        "blobs": np.array([[0.1, 0.1, 0.2, 1.2], [-0.1, 0.1, 0.2, 0.8], [0.0, -0.1, 0.1, 1.0], [0.0, 0.0, 0.0, 1.0]]),
+        "sensor": (4 * rng.integers(0, 20, n)).astype(I), "left": rng.integers(0, 7, n).astype(I),
+        "top": rng.integers(0, 5, n).astype(I), "wide": rng.choice([0, 2], n).astype(I),
+        "sign": rng.choice([-1, 1], n).astype(F), "gain": number(rng, 1, 30, n), "adapt_step": number(rng, 0, 0.1, n),
+        "first": (many * np.arange(n)).astype(I), "count": np.full(n, many, I), "adapted": used,
+        "sense": np.zeros(NEURONS, F),
+    }  # fmt: skip
+
+
 MAKERS = {f.__name__: f for f in (
     triplet_stdp, three_factor, eprop, heterosynaptic, homeostasis, facilitation,
     sum_drive, sense_spindles, sense_tendon_organs, sense_touch, deliver_modulated, deliver_spikes, background_noise,
     low_threshold_burst, lif_integrate, collect_spikes, stdp, taught_depression, modulate, muscle_drive,
-    sense_vestibular, depression, reflex_gate,
+    sense_vestibular, depression, reflex_gate, sense_light,
 )}  # fmt: skip
 
 

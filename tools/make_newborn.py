@@ -35,6 +35,7 @@ JOINTS = {
     "jaw": ("0 1 0", (0, 25), 0.12, -6, 0.003, 2e-5),
     "eye_yaw": ("0 0 1", (-40, 40), 3e-3, 0, 3e-4, 1e-6),
     "eye_pitch": ("0 1 0", (-30, 30), 3e-3, 0, 3e-4, 1e-6),
+    "eye_lid": ("0 1 0", (0, 75), 6e-4, 0, 1.2e-5, 1e-6),
     "trunk_flexion": ("0 -1 0", (-25, 50), 2.0, 20, 0.12, 1e-3),
     "trunk_lateral": ("1 0 0", (-35, 35), 2.0, 0, 0.12, 1e-3),
     "trunk_rotation": ("0 0 -1", (-35, 35), 2.0, 0, 0.12, 1e-3),
@@ -262,8 +263,8 @@ def make_trunk(model: Model, world: ET.Element) -> Part:
 
 
 def make_head(model: Model, chest: Part):
-    """Head 12.5 cm high, 34 cm round; face, ears, eyes on two hinges each, jaw."""
-    head = model.part(chest, "head", (-0.008, 0, 0.377), HEAD_KG - 0.058)
+    """Head 12.5 cm high, 34 cm round; face, ears, eyes on two hinges each, lids, jaw."""
+    head = model.part(chest, "head", (-0.008, 0, 0.377), HEAD_KG - 0.0588)
     for stem in ("neck_flexion", "neck_lateral", "neck_rotation"):
         head.joint(stem, stem)
     look = {"touch": False, "solid": False}
@@ -280,6 +281,9 @@ def make_head(model: Model, chest: Part):
     tongue = (0.0310, 0, 0.4005)  # felt by what lies in the mouth: a finger, a nipple
     head.geom("ellipsoid", (0.0050, 0.0065, 0.0028), at=tongue, rgba=LIP, name="tongue", touch=False, solid=False)
     head.patch(model, "tongue", "tongue", tongue, 0.0028, (0, 0, 1), 0.004)
+    brow = np.array((0.0423, 0, 0.4550))  # where the hammer of the blink reflex taps, between the eyebrows
+    head.geom("sphere", 0.0120, at=brow, name="glabella", touch=False, solid=False)
+    head.patch(model, "glabella", "glabella", brow, 0.0120, (1, 0, 0.1), 0.008)
     for name, side in (("left", 1), ("right", -1)):
         skin, centre = f"cheek_{name}", np.array((0.0265, side * 0.0200, 0.4085))
         head.geom("sphere", 0.0200, at=centre, rgba=BLUSH, name=skin)
@@ -302,6 +306,12 @@ def make_head(model: Model, chest: Part):
         eye.geom("ellipsoid", (0.0022, 0.0050, 0.0050), at=(x + 0.0070, y, z), rgba=IRIS, **look)
         eye.geom("ellipsoid", (0.0014, 0.0024, 0.0024), at=(x + 0.0082, y, z), rgba=DARK, **look)
         eye.geom("sphere", 0.0007, at=(x + 0.0092, y + 0.0013, z + 0.0015), rgba=WHITE, **look)
+        lid = model.part(head, f"lid_{name}", eye.origin, 0.0004)
+        lid.joint("eye_lid", f"eye_{name}_lid", side)
+        for degrees in (38, 56, 74, 92):  # slats above the open eye, under the brow; closed, they stand before it
+            up = np.radians(degrees)
+            at = eye.origin + 0.0072 * np.array((np.cos(up), 0, np.sin(up)))
+            lid.geom("ellipsoid", (0.0028, 0.0092, 0.0028), at=at, touch=False, name=None)
         ET.SubElement(eye.element, "camera", name=f"eye_{name}", pos="0.0105 0 0", xyaxes="0 -1 0 0 0 1", fovy="90")
     ET.SubElement(head.element, "site", name="head", pos=head.local((-0.004, 0, 0.440)), size="0.004",
                   attrib={"class": "sense"})  # fmt: skip
@@ -433,6 +443,8 @@ def sections(root: ET.Element, model: Model):
     for patch in model.patches:
         ET.SubElement(actuator, "motor", name=f"press_{patch}", joint=f"press_{patch}", attrib={"class": "presser"})
         ET.SubElement(sensor, "touch", name=f"touch_{patch}", site=f"touch_{patch}")
+    for side in ("left", "right"):
+        ET.SubElement(sensor, "framequat", name=f"eye_{side}", objtype="xbody", objname=f"eye_{side}")
     ET.SubElement(sensor, "gyro", name="head_gyro", site="head")
     ET.SubElement(sensor, "accelerometer", name="head_accel", site="head")
 

@@ -78,6 +78,13 @@ class HeadSpec(_Strict):
     body: Name | None = None
 
 
+class EyesSpec(_Strict):
+    """Names of the sensors that tell how each eye is turned in the world: quaternions (x ahead, y left, z up)."""
+
+    left: Name
+    right: Name
+
+
 class PoseSpec(_Strict):
     """A keyframe of the model (none: its own initial state) and the equality constraints that hold it."""
 
@@ -110,6 +117,7 @@ class BodyFile(_Strict):
     muscles: dict[Name, MuscleSpec]
     patches: dict[Name, PatchSpec] = {}
     head: HeadSpec
+    eyes: EyesSpec | None = None
     poses: dict[Name, PoseSpec]
     default_pose: Name
     fell: FellSpec | None = None
@@ -250,6 +258,7 @@ class Body:
     gyro: str
     accel: str
     fell: Fell | None = None
+    eyes: dict[str, str] = field(default_factory=dict)  # side -> sensor of how the eye is turned; empty: no eyes
     poses: dict[str, PoseSpec] = field(default_factory=dict, repr=False)
     _sensors: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
 
@@ -327,14 +336,15 @@ def load_body(name: str, pose: str | None = None) -> Body:
     for equality in chosen.active:
         find("equality", equality)
     sensors = {model.sensor(i).name: (int(model.sensor_adr[i]), int(model.sensor_dim[i])) for i in range(model.nsensor)}
-    for sensor in (spec.head.gyro, spec.head.accel):
+    eyes = spec.eyes.model_dump() if spec.eyes is not None else {}
+    for sensor in (spec.head.gyro, spec.head.accel, *eyes.values()):
         find("sensor", sensor)
     return Body(
         name=spec.body, model=model, step_ms=int(spec.step), control_steps_ms=int(spec.control),
         pose=pose or spec.default_pose, qpos=qpos, qvel=qvel, mocap_pos=mocap_pos, mocap_quat=mocap_quat,
         active_equalities=chosen.active, muscles=tuple(m for pair in spec.pairs() for m in _muscles(pair, find)),
         patches=tuple(_patches(spec, find)), gyro=spec.head.gyro, accel=spec.head.accel, fell=_fell(spec.fell, find),
-        poses=spec.poses, _sensors=sensors,
+        eyes=eyes, poses=spec.poses, _sensors=sensors,
     )  # fmt: skip
 
 

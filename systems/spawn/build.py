@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.body import BodyState, Muscle, Spindle, TendonOrgan, TouchPatch, Vestibular
+from components.body import BodyState, Light, Muscle, Retina, Spindle, TendonOrgan, TouchPatch, Vestibular
 from components.network import Inputs, Threads
 from components.timing import Substeps
 from engine.errors import UserError
@@ -23,7 +23,7 @@ from systems.spawn.body import load_body, read_body_file
 from systems.spawn.connectome import evened, load_connectome, normalised
 from systems.spawn.graph_null import null_graph
 from systems.spawn.warm_start import warm_start
-from systems.timeline import GRIPS, Action, Targets, Timeline, actions_of
+from systems.timeline import BLOBS, GRIPS, Action, Targets, Timeline, actions_of
 
 CALIBRATION = Path(__file__).resolve().parents[2] / "assets" / "circuits" / "calibration"
 GRAVITY = 9.81
@@ -39,6 +39,12 @@ ORGANS = {  # unit of the reading, largest motion followed, fast and slow time c
     "canal": (1.0, 10.0, 3.0, 5700.0),  # responses saturate above 500..600 deg/s
     "otolith": (GRAVITY, 2.0, 16.0, np.inf),
 }
+# Parts of an eye's image: its side, first column and columns; first row and rows. Crossed fibres are the first to grow
+# up (Lewis & Maurer 1992), so each eye tells of the half of the field on its own side.
+ACROSS = {"left_far": ("left", 0, 2), "left_near": ("left", 2, 2), "right_near": ("right", 4, 2),
+          "right_far": ("right", 6, 2)}  # fmt: skip
+ALOFT = {"up": (0, 4), "down": (4, 4)}
+USED_TO_LIGHT_MS = 2000.0  # fast adaptation to light (Crawford 1947), slower at birth
 TWITCH_TO_TETANUS = 0.25  # force of one spike of every motor neuron / full force (0.2..0.4; Close 1972, Physiol Rev 52)
 
 
@@ -278,6 +284,12 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
     world.set_array(BodyState.carry, np.zeros((model.nmocap, 11)))
     world.set_array(BodyState.grip, np.zeros((GRIPS, 10)))
     world.set_array(BodyState.gravity, np.array(model.opt.gravity, float))
+    if body.eyes:
+        address = body.sensor_address(next(iter(body.eyes.values())))[0]
+        world.set_array(Light.ambient, np.ones(1))
+        world.set_array(Light.ahead, world[BodyState.sensors][address : address + 4].copy())
+        world.set_array(Light.panel, np.zeros(8))
+        world.set_array(Light.blobs, np.zeros((BLOBS, 4)))
     targets.settle_in(world)
     if network is None:
         return
@@ -299,10 +311,13 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
             table[Muscle.twitch][row] = TWITCH_TO_TETANUS / sum(p.count for p in pools[muscle.name])
             table[Muscle.actuator][row], table[Muscle.ctrl_gain][row] = muscle.actuator_id, muscle.ctrl_gain
         physics.muscle_names = [m.name for m in muscles]
-    groups = {"spindle": [], "tendon_organ": [], "touch": [], "canal": [], "otolith": []}
+    groups = {"spindle": [], "tendon_organ": [], "touch": [], "canal": [], "otolith": [], "light": []}
     for p in network.populations:
         if p.cell.sense is not None:
-            groups[p.cell.sense.organ.removesuffix("_primary").removesuffix("_secondary")].append(p)
+            organ = p.cell.sense.organ
+            for kind in ("_primary", "_secondary", "_on", "_off"):
+                organ = organ.removesuffix(kind)
+            groups[organ].append(p)
     if groups["spindle"]:
         table = world.add_table("spindles", [Spindle], len(groups["spindle"]))
         for row, p in enumerate(groups["spindle"]):
@@ -331,6 +346,36 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
             table[TouchPatch.first][row], table[TouchPatch.count][row] = p.first, p.count
             table[TouchPatch.presser][row] = patch.presser_actuator_id
     attach_head(world, body, [*groups["canal"], *groups["otolith"]])
+    if body.eyes:
+        attach_eyes(world, body, groups["light"])
+
+
+def attach_eyes(world: World, body, populations: list[net.Population]) -> None:
+    """One row of Retina per population of ganglion cells."""
+    if not populations:
+        return
+    table = world.add_table("retinas", [Retina], len(populations))
+    for row, p in enumerate(populations):
+        organ, sense = p.cell.sense.organ, p.cell.sense
+        across, _, aloft = p.instance.rpartition("_")
+        if organ == "light":
+            known, found, side, left, columns, top, pixels = body.eyes, p.instance in body.eyes, p.instance, 0, 0, 0, 0
+        else:
+            known = [f"{a}_{b}" for a in ACROSS for b in ALOFT]
+            found = p.instance in known
+            side, left, columns = ACROSS.get(across, ("left", 0, 0))
+            top, rows = ALOFT.get(aloft, (0, 0))
+            pixels = columns * rows
+        if not found:
+            raise UserError(f"{p.name}: expected cells per one of {', '.join(known)}, as they feel {organ}")
+        if pixels and p.count != pixels:
+            raise UserError(f"{p.name}: expected {pixels} cells, one for each pixel, got {p.count}")
+        table[Retina.sensor][row] = body.sensor_address(body.eyes[side])[0]
+        table[Retina.left][row], table[Retina.top][row], table[Retina.wide][row] = left, top, columns
+        table[Retina.sign][row] = -1.0 if organ == "light_off" else 1.0
+        table[Retina.gain][row] = sense.gain
+        table[Retina.adapt_step][row] = 1.0 - np.exp(-body.step_ms / USED_TO_LIGHT_MS)
+        table[Retina.first][row], table[Retina.count][row] = p.first, p.count
 
 
 def attach_head(world: World, body, populations: list[net.Population]) -> None:

@@ -60,13 +60,17 @@ class BackgroundSpec(Part):
 class SenseSpec(Part):
     """These cells are afferents: a sense organ drives them."""
 
-    organ: Literal["spindle_primary", "spindle_secondary", "tendon_organ", "touch", "canal", "otolith"]
-    """What is sensed: stretch and its speed, stretch, pull, pressure on skin, turning, and force on the head.
+    organ: Literal["spindle_primary", "spindle_secondary", "tendon_organ", "touch", "canal", "otolith", "light",
+                   "light_on", "light_off"]  # fmt: skip
+    """What is sensed: stretch and its speed, stretch, pull, pressure on skin, turning and force on the head, light.
+
+    Cells of `light` are per side and feel how bright it is; those of `light_on` and `light_off` are per name of a
+    group, left_far_up to right_near_down, a cell for each of the 8 pixels there, and feel what is brighter or darker.
 
     Canal and otolith cells are per name of a group: forward, backward (about the ears), left, right (about the nose),
     and turn_left, turn_right for canals, up, down for otoliths."""
     gain: positive(Potential)
-    """Drive at full stretch / maximum force / far above half_force / per rad/s / per g."""
+    """Drive at full stretch / maximum force / far above half_force / per rad/s / per g / at a contrast of 1."""
     velocity_gain: non_negative(Potential) = 0.0
     """Drive per (range/s)^(5/8) of lengthening."""
     half_force: Text = "0.2 N"

@@ -97,6 +97,9 @@ Measure = Literal[
     "avalanche_exponent",
     "evoked_latency",
     "evoked_z",
+    "counter_rotation",
+    "times_passed",
+    "pursuit",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -132,6 +135,9 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "avalanche_exponent": None,
     "evoked_latency": "time",
     "evoked_z": None,
+    "counter_rotation": None,
+    "times_passed": None,
+    "pursuit": None,
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
@@ -139,9 +145,12 @@ BRAIN_MEASURES = (
     "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
-                 "limbs_together", "limbs_in_step", "upright_time", "joint_change", "joint_correlation")  # fmt: skip
+                 "limbs_together", "limbs_in_step", "upright_time", "joint_change", "joint_correlation",
+                 "counter_rotation", "times_passed", "pursuit")  # fmt: skip
 
 
+WITH = ("correlation", "phase_vector", "limbs_together", "limbs_in_step", "joint_angle", "joint_change",
+        "joint_correlation", "counter_rotation")  # what takes `with`  # fmt: skip
 EVOKED = ("evoked_latency", "evoked_z")  # made of all its windows together
 FLUCTUATING = ("timescale", "timescale_map", "rhythm_frequency", "branching_ratio", *EVOKED)  # counted in bins
 
@@ -486,6 +495,34 @@ class Turn(Part):
         return self
 
 
+class Brighten(Part):
+    """The light of the room: a flash, dusk, darkness."""
+
+    level: Annotated[float, Field(gt=0, le=1000)]
+    """As a multiple of the usual light."""
+
+
+class Show(Part):
+    """Somebody holds a white panel before the eyes and swings it to and fro; the last one shown is seen."""
+
+    pattern: Literal["face", "scrambled", "blank"]
+    """What is on it: three dark blobs as eyes over a mouth, the same blobs upside down, or nothing."""
+    from_: bounded(Angle, ge="-90 deg", le="90 deg") = Field(0.0, alias="from")
+    """Where it is first: azimuth from where the eyes look when the scene starts, to the left."""
+    to: bounded(Angle, ge="-90 deg", le="90 deg") | None = None
+    """Where it turns back; it stays where it is if left out."""
+    takes: positive(Time) | None = None
+    """Time for one way."""
+    elevation: bounded(Angle, ge="-60 deg", le="60 deg") = 0.0
+    """Above where the eyes look when the scene starts."""
+
+    @model_validator(mode="after")
+    def _whole_way(self):
+        if (self.to is None) != (self.takes is None):
+            raise misfit("expected to and takes together", "to" if self.takes is None else "takes")
+        return self
+
+
 class Stimulate(Part):
     """A current clamped onto neurons."""
 
@@ -556,6 +593,10 @@ class Deed(Part):
     """Hold the body in a pose."""
     turn: Turn | None = None
     """Turn a joint."""
+    brighten: Brighten | None = None
+    """Change the light."""
+    show: Show | None = None
+    """Show a panel."""
     stimulate: Stimulate | None = None
     """Drive neurons."""
     inhibit: Inhibit | None = None
@@ -633,7 +674,8 @@ class Event(Deed):
         return [(key, time) for key, time in found if time is not None]
 
 
-BODY_VERBS = ("touch", "pinch", "prick", "stroke", "tap", "push", "grab", "drop", "tilt", "hold", "turn")
+BODY_VERBS = ("touch", "pinch", "prick", "stroke", "tap", "push", "grab", "drop", "tilt", "hold", "turn", "brighten",
+              "show")  # fmt: skip
 BRAIN_VERBS = ("stimulate", "inhibit", "silence", "restore")
 VERBS = BODY_VERBS + BRAIN_VERBS
 STAYING = tuple(v for v in VERBS if v not in ("tap", "prick", "drop", "restore"))  # in force without a duration
@@ -691,7 +733,7 @@ class Probe(Part):
     with_: Selector | None = Field(None, alias="with")
     """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared. For
     limbs_together and limbs_in_step: further joints, of other limbs. For joint_correlation: the other joints. For
-    joint_angle and joint_change: joints whose own is taken from it."""
+    joint_angle and joint_change: joints whose own is taken from it. For counter_rotation: the joint that is turned."""
     phase: Name | None = None
     """A phase of the scene as the window, in place of `from` and `to`."""
     from_: non_negative(Time) = Field(0.0, alias="from")
@@ -701,7 +743,8 @@ class Probe(Part):
     bin: positive(Time) | None = None
     """For correlation and what fluctuates: width of the bins. For peak_hz: of the window that slides, 20 ms."""
     threshold: NumberOrText | None = None
-    """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg."""
+    """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg. For
+    times_passed: the angle."""
     baseline: positive(Time) | None = None
     """For evoked_latency and evoked_z: how long before each window is the baseline."""
     model: Literal["spikes", "weights", "autoregressive", "diffusive"] | None = None
@@ -718,23 +761,13 @@ class Probe(Part):
         if self.to is not None and self.to <= self.from_:
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
-            (
-                "with",
-                self.with_,
-                "correlation",
-                "phase_vector",
-                "limbs_together",
-                "limbs_in_step",
-                "joint_angle",
-                "joint_change",
-                "joint_correlation",
-            ),
+            ("with", self.with_, *WITH),
             ("bin", self.bin, "correlation", "peak_hz", *FLUCTUATING),
             ("baseline", self.baseline, *EVOKED),
             ("model", self.model, "fc_fit", "fc_fit_centred"),
             ("gain", self.gain, "fc_fit", "fc_fit_centred"),
             ("subjects", self.subjects, "fc_fit", "fc_fit_centred", "fcd_distance"),
-            ("threshold", self.threshold, "latency", "joints_moved"),
+            ("threshold", self.threshold, "latency", "joints_moved", "times_passed"),
         ):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"
@@ -750,6 +783,10 @@ class Probe(Part):
             raise misfit("needs `with`, whose phase is compared", "measure")
         if self.measure == "joint_correlation" and self.with_ is None:
             raise misfit("needs `with`, the joint it is compared with", "measure")
+        if self.measure == "counter_rotation" and self.with_ is None:
+            raise misfit("needs `with`, the joint that is turned", "measure")
+        if self.measure == "times_passed" and self.threshold is None:
+            raise misfit("needs `threshold`, the angle that is passed", "measure")
         if self.measure == "peak_hz" and (self.bin or 0.0) > 30_000.0:
             raise misfit("expected at most 30 s", "bin")
         if self.measure == "peak_hz" and self.to is not None and (self.bin or 0.0) > self.to - self.from_:

@@ -14,7 +14,7 @@ NEWBORN_POSES = ("supine", "prone", "held", "held_head", "upright", "upright_hea
 PATCHES = [
     *(f"{stem}_{side}" for stem in ("cheek", "palm", "sole_ball", "sole_lateral", "sole_heel", "paraspinal")
       for side in ("left", "right")),
-    "lips", "tongue", "belly",
+    "lips", "tongue", "belly", "glabella",
 ]  # fmt: skip
 
 

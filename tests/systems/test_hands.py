@@ -227,6 +227,8 @@ EVENTS = {
     "tilt": "last: 40 ms, tilt: {angle: 20 deg}",
     "hold": "last: 40 ms, hold: {pose: upright}",
     "turn": "last: 40 ms, turn: {joint: neck_rotation, torque: 0.3 N m}",
+    "brighten": "last: 40 ms, brighten: {level: 20}",
+    "show": "last: 40 ms, show: {pattern: face, from: -20 deg, to: 20 deg, takes: 15 ms}",
     "stimulate": f"last: 40 ms, stimulate: {{population: {PALM}, drive: 30 mV}}",
     "inhibit": f"last: 40 ms, inhibit: {{population: {PALM}, drive: 30 mV}}",
     "silence": f"last: 40 ms, silence: {{population: {PALM}}}",

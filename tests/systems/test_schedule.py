@@ -10,7 +10,11 @@ from systems.schedule import TICK
 
 STORED = [
     ("input", "tick", ["timeline"]),
-    ("sense", "body step", ["sense_spindles", "sense_tendon_organs", "sense_touch", "sense_vestibular", "sum_drive"]),
+    (
+        "sense",
+        "body step",
+        ["sense_spindles", "sense_tendon_organs", "sense_touch", "sense_vestibular", "sense_light", "sum_drive"],
+    ),
     ("deliver", "tick", ["deliver_modulated", "deliver_spikes", "background_noise"]),
     ("integrate", "tick", ["low_threshold_burst", "lif_integrate", "collect_spikes"]),
     (
