@@ -31,10 +31,9 @@ class SpikeLog(Resource):
 
 
 class Threads(Resource):
-    """How compiled systems share their rows."""
+    """How compiled systems share their neurons (engine/schedule.py: Parts)."""
 
     bounds = column("i8", unit="neuron", doc="Neuron range of each part; shape [parts + 1].")
-    ran = column("i8", unit="call", doc="Parts executed by each thread; shape [64]. Not part of a snapshot.")
 
 
 class Arrivals(Resource):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.component import Resource, column
 from engine.kernel import entry
-from engine.system import Beside, Call, System
+from engine.system import Aside, Call, System
 from engine.world import World
 
 
@@ -18,6 +18,16 @@ class Now(Resource):
     """Time as kernels see it."""
 
     tick = column("i8", unit="tick", doc="Number of the tick in progress; shape [1].")
+
+
+class Parts(Resource):
+    """How kernels that read `own` share their work: each of their calls does the parts it is told to do.
+
+    What part p of such a call touches of what another one writes, it touches in that one's part p only. So a part may
+    go through a stretch of them at its own pace.
+    """
+
+    own = column("i8", unit="part", doc="First part of a call and the one after its last; shape [2].")
 
 
 @dataclass(frozen=True)
@@ -29,46 +39,31 @@ class Phase:
     systems: tuple[System, ...]
 
 
-class Aside:
-    """A thread that does one thing at a time, beside the ticks. What it does must not depend on when it is done."""
+class Beside:
+    """What runs beside the ticks, done by the crew. What it does must not depend on when it is done."""
 
-    def __init__(self):
-        self._go, self._done = threading.Lock(), threading.Lock()
-        self._go.acquire()
-        self._done.acquire()
-        self._thread: threading.Thread | None = None
-        self._under_way = False
-        self._after: Callable | None = None
+    def __init__(self, crew):
+        self._crew = crew
+        self._after: Callable[[], None] | None = None
 
-    def start(self, parts: Beside, arguments: tuple) -> None:
-        """`before` now, `work` in the thread, `after` in `join`; all get the arguments."""
+    def start(self, parts: Aside, arguments: tuple) -> None:
+        """`before` now, `work` beside, `after` in `join`; all get the arguments."""
         self.join()
         parts.before(*arguments)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._loop, daemon=True, name="aside")
-            self._thread.start()
-        self._work, self._after, self._arguments, self._error = parts.work, parts.after, arguments, None
-        self._under_way = True
-        self._go.release()
+        native = parts.native(*arguments)
+        if native is None:
+            parts.work(*arguments)
+            parts.after(*arguments)
+            return
+        self._crew.start_aside(*native)
+        self._after = functools.partial(parts.after, *arguments)
 
     def join(self) -> None:
         """Wait for what was started, if anything was."""
-        if not self._under_way:
-            return
-        self._done.acquire()
-        self._under_way = False
-        if self._error is not None:
-            raise self._error
-        self._after(*self._arguments)
-
-    def _loop(self) -> None:
-        while True:
-            self._go.acquire()
-            try:
-                self._work(*self._arguments)
-            except BaseException as error:
-                self._error = error
-            self._done.release()
+        if self._after is not None:
+            self._crew.finish_aside()
+            after, self._after = self._after, None
+            after()
 
 
 class Runner:
@@ -89,11 +84,12 @@ class Runner:
         self._version = -1
         self.plan: list[tuple[int, list[Call]]] = []
         self._steps: list[tuple[int, list[tuple[Callable, tuple]]]] | None = None
-        self._aside = Aside()
+        self.crew = None  # who shares the work, with more than one thread
+        self._beside: Beside | None = None
 
     def bind(self) -> None:
         """Resolve every system to calls on this world's tables."""
-        self._aside.join()
+        self._join()
         self.plan = [
             (self.periods[phase.every], [call for system in phase.systems for call in system.bind(self.world)])
             for phase in self.phases
@@ -115,8 +111,9 @@ class Runner:
     def _resolve(self) -> list[tuple[int, list[tuple[Callable, tuple]]]]:
         """(period, [(function, arguments)]) of the plan; neighbours with the same period are one.
 
-        Stretches of kernels become one compiled driver. With more than one thread, a system that can run beside others
-        is started and left alone; whoever needs what it writes, or all of it, waits for it first.
+        Stretches of kernels become one compiled driver. With more than one thread a crew shares out the parts of
+        kernels, and a system that can run beside others is started and left alone; whoever needs what it writes, or all
+        of it, waits for it first.
         """
         from engine.driver import LEAST, fits, fuse
 
@@ -125,27 +122,37 @@ class Runner:
             if not plan or plan[-1][0] != period:
                 plan.append((period, []))
             plan[-1][1].extend(calls)
-        beside = [call for _, calls in plan for call in calls if call.system.aside and self.world.kernel_threads == 1]
-        beside = beside if self.world.threads > 1 else []
+        own = self.world.arrays.get(Parts.own)
+        if self.world.threads > 1 and self.crew is None:
+            from engine.crew import Crew
+
+            self.crew = Crew(self.world.threads)
+            self.crew.start()
+            self._beside = Beside(self.crew)
+        beside = [call for _, calls in plan for call in calls if call.system.aside and self.crew]
         steps = []
         for period, calls in plan:
             made: list[tuple[Callable, tuple]] = []
             for fit, stretch in itertools.groupby(calls, fits):
                 stretch = list(stretch)
                 if any(call.waits_for(other) for call in stretch for other in beside):
-                    made.append((self._aside.join, ()))
-                if fit and len(stretch) >= LEAST:
-                    made.append(fuse(stretch))
+                    made.append((self._beside.join, ()))
+                if fit and (len(stretch) >= LEAST or (self.crew and stretch[0].shares)):
+                    made.append(fuse(stretch, self.crew, own))
                     continue
                 for call in stretch:
                     if call in beside:
-                        made.append((self._aside.start, (call.system.aside, call.args)))
+                        made.append((self._beside.start, (call.system.aside, call.args)))
                     else:
                         made.append((entry(call.function, call.args), call.args))
             if made:
                 steps.append((period, made))
         self._steps = steps
         return steps
+
+    def _join(self) -> None:
+        if self._beside is not None:
+            self._beside.join()
 
     def step(self) -> None:
         """One tick, top to bottom, then settle."""
@@ -157,7 +164,7 @@ class Runner:
             for _ in range(ticks):
                 self._tick()
         finally:
-            self._aside.join()
+            self._join()
 
     def _tick(self) -> None:
         world = self.world
@@ -168,7 +175,10 @@ class Runner:
         if self.timed:
             self._step_timed(tick)
         else:
-            for period, calls in self._steps or self._resolve():
+            steps = self._steps or self._resolve()
+            if self.crew is not None:
+                self.crew.wake()
+            for period, calls in steps:
                 if tick % period == 0:
                     for function, arguments in calls:
                         function(*arguments)

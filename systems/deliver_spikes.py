@@ -7,7 +7,7 @@ from components.network import Fanout, Spikes, Threads
 from engine.errors import UserError
 from engine.kernel import kernel
 from engine.prefetch import prefetch
-from engine.schedule import Now
+from engine.schedule import Now, Parts
 from engine.system import system
 
 LIMIT = np.int32(1 << 30)
@@ -30,23 +30,21 @@ def add(flat, cell, amount, count):
 
 
 @system(
-    reads=[Now.tick, Threads.bounds, Spikes.ids, Spikes.count, Fanout.start, Fanout.parcel],
-    writes=[Fanout.ring, Fanout.arrived, Fanout.saturated, Threads.ran],
+    reads=[Now.tick, Parts.own, Threads.bounds, Spikes.ids, Spikes.count, Fanout.start, Fanout.parcel],
+    writes=[Fanout.ring, Fanout.arrived, Fanout.saturated],
 )  # fmt: skip
 @kernel
-def deliver_spikes(n, tick, bounds, ids, count, start, parcel, ring, arrived, saturated, ran):
+def deliver_spikes(n, tick, own, bounds, ids, count, start, parcel, ring, arrived, saturated):
     """Push every spike along its synapses, quantised to 2^-16 mV; integer sums do not depend on the order.
 
     Each part owns a range of target neurons. A spike of tick t with delay d arrives in tick t + d.
     """
-    parts = bounds.shape[0] - 1
     slots = ring.shape[0]
     now = tick[0]
     flat = ring.ravel()
     mask, width, since = np.uint32(slots - 1), np.uint32(ring.shape[1]), np.uint32((now - 1) & (slots - 1))
     spikes = count[0]
-    for part in nb.prange(parts):
-        ran[nb.get_thread_id()] += 1
+    for part in range(own[0], own[1]):
         cell, amount = np.empty(BATCH + LOOK, np.uint32), np.empty(BATCH, np.int32)
         filled = 0
         for s in range(-AHEAD, spikes):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from pathlib import Path
+
 import numpy as np
 
 from components.body import BodyState
 from engine.errors import UserError
-from engine.system import Beside, system
+from engine.system import Aside, system
 
 
 class Physics:
@@ -29,6 +33,8 @@ class Physics:
         self.inputs = (data.ctrl, data.qfrc_applied, data.xfrc_applied, data.eq_active, data.mocap_pos,
                        data.mocap_quat, self.model.opt.gravity)  # fmt: skip
         self.readings = data.sensordata
+        step = _c_function("mj_step")
+        self._native = (step, self.model._address, data._address) if step is not None else None
 
     def step(self) -> None:
         if self.environment is None:
@@ -36,6 +42,13 @@ class Physics:
         else:
             self.environment(self.data, self.steps)
         self.steps += 1
+
+    def native_step(self) -> tuple[int, int, int] | None:
+        """The next step as a C function and what to call it with; None if it takes Python."""
+        if self._native is None or self.environment is not None:
+            return None
+        self.steps += 1
+        return self._native
 
     environment = None
 
@@ -145,6 +158,25 @@ def advance(*arguments):
     arguments[-1].step()
 
 
+def step_of(*arguments) -> tuple[int, int, int] | None:
+    """`advance` as a C function, for threads without Python; None if an environment steps the body."""
+    return arguments[-1].native_step()
+
+
+@functools.cache
+def _c_function(name: str) -> int | None:
+    """Address of a function of the physics library that is loaded; None if it is not found."""
+    import ctypes
+
+    import mujoco
+
+    folder = Path(mujoco.__file__).parent
+    for path in sorted([*folder.glob("libmujoco*"), *folder.glob("mujoco*.dll")]):
+        with contextlib.suppress(OSError, AttributeError):
+            return ctypes.cast(getattr(ctypes.CDLL(str(path)), name), ctypes.c_void_p).value
+    return None
+
+
 def take_readings(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
                   physics):  # fmt: skip
     """Sensor readings after the step."""
@@ -156,7 +188,7 @@ def take_readings(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sens
            BodyState.hold],
     writes=[BodyState.sensors, BodyState.holder, BodyState.holder_turn, BodyState.carry],
     objects=[Physics],
-    aside=Beside(hand_over, advance, take_readings, late=(BodyState.sensors,)),
+    aside=Aside(hand_over, advance, take_readings, (BodyState.sensors,), step_of),
 )  # fmt: skip
 def physics_step(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
                  physics):  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from components.body import BodyState, Muscle, Spindle, TendonOrgan, TouchPatch, Vestibular
-from components.network import Inputs, Threads
+from components.network import Inputs
 from components.timing import Substeps
 from engine.errors import UserError
 from engine.schedule import Now
@@ -146,13 +146,12 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
 def make_cells(world: World, network: net.Network, circuits: list[net.Circuit], profile: str,
                calibrations: dict[str, dict | None], substeps: int) -> None:  # fmt: skip
     """Neurons of the network's populations, their parts for threads, and their background."""
-    world.set_array(Threads.ran, np.zeros(64, np.int64))
     net.make_neurons(world, network, circuits, substeps)
-    net.share_rows(world, network.neuron_count)
     network.background_hz = background_rates(network, profile, calibrations)
     for found in calibrations.values():
         network.calibrated_gains.update(found.get("gains", {}) if found else {})
     net.make_background(world, network)
+    net.share_rows(world, network)
 
 
 def start(world: World, network: net.Network, profile: str, substeps: int) -> None:
