@@ -305,10 +305,11 @@ def share_rows(world: World, network: Network, parts: int | None = None) -> None
         table.set_side(TickConstants.part, np.searchsorted(made, cuts).astype(np.int32))
         first += table.row_count
     for table in world.tables_with([Background]):
-        order = np.argsort(table[Background.first], kind="stable")
+        of = np.searchsorted(bounds, table[Background.first], side="right") - 1
+        order = np.argsort(of, kind="stable")  # within a part as they come: neighbours in memory wait for each other
         for column in Background.columns:
             table[column][:] = table[column][order]
-        table.set_side(BackgroundRates.part, np.searchsorted(table[Background.first], bounds).astype(np.int32))
+        table.set_side(BackgroundRates.part, np.searchsorted(of[order], np.arange(parts + 1)).astype(np.int32))
 
 
 def make_neurons(world: World, network: Network, circuits: list[Circuit], substeps: int) -> None:
