@@ -29,7 +29,7 @@ LINE = 8  # numbers in a cache line
 SECTION, ASIDE = 0, 4 * LINE  # where the slots begin
 FUNCTION, ARGUMENT, FIRST = LINE, LINE + 1, LINE + 2  # of a slot's job: what to call, with what, number of part 0
 DONE = 2 * LINE
-HANDS = 8 * LINE  # from here on a line for each hand: parts done, cycles they took
+HANDS = 8 * LINE  # from here on a line for each hand: parts done, cycles that those of either slot took
 TOOK = 1
 FRONT, BACK = 1, 1 << 16  # one claim
 MASK = (1 << 16) - 1
@@ -130,7 +130,7 @@ def take(block, slot, side, hand):
     started = cycles()
     call(block[slot + FUNCTION], block[slot + ARGUMENT], block[slot + FIRST] + part)
     own = HANDS + LINE * hand
-    block[own + TOOK] += cycles() - started
+    block[own + TOOK + slot // ASIDE] += cycles() - started
     block[own] += 1
     claim(block, slot + DONE, 1)
     return True
@@ -167,6 +167,12 @@ def begin(block, slot, function, argument, first, parts):
 def complete(block, slot):
     """`finish`, for Python."""
     finish(block, slot)
+
+
+@kernel
+def now():
+    """The processor's time stamp, for Python."""
+    return cycles()
 
 
 @kernel
@@ -228,9 +234,9 @@ class Crew:
         """Parts that each hand has done so far."""
         return self.block[HANDS::LINE].tolist()
 
-    def took(self) -> list[int]:
-        """Cycles of the processor that each hand's parts took so far; 0 where they cannot be told."""
-        return self.block[HANDS + TOOK :: LINE].tolist()
+    def took(self) -> list[tuple[int, int]]:
+        """Cycles that each hand has spent on parts of sections, and aside; 0 where they cannot be told."""
+        return [tuple(line[TOOK : TOOK + 2]) for line in self.block[HANDS:].reshape(-1, LINE).tolist()]
 
     def __del__(self):
         for asleep, lock in self._helpers:

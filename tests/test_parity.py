@@ -97,6 +97,7 @@ def synapses(rng, parts: int = 3, per: int = 40) -> dict:
 
 def delivery(rng) -> tuple[int, dict]:
     table = synapses(rng) | spikes(rng)
+    table["span"] = np.array([0, NEURONS, 0, NEURONS], I)
     table["own"] = np.array([0, table["bounds"].size - 1], L)
     ring = rng.integers(-(2**31), 2**31, (16, NEURONS)).astype(I)
     ring[rng.random(ring.shape) < 0.5] //= 4096  # neither wraps nor saturates

@@ -3,8 +3,8 @@
 // threads: 32768
 extern "C" __global__ void __launch_bounds__(128) deliver_spikes(
     int n, const long long* tick, const long long* own, const long long* bounds, const int* ids,
-    const long long* count, const int* start, const unsigned long long* parcel, int* ring, int* arrived,
-    long long* saturated, int start_1, int ring_0, int ring_1)
+    const long long* count, const int* start, const int* span, const unsigned long long* parcel, int* ring,
+    int* arrived, long long* saturated, int start_1, int ring_0, int ring_1)
 {
     int lane = threadIdx.x & 31, warps = gridDim.x * blockDim.x >> 5;
     unsigned mask = ring_0 - 1, since = (unsigned)(tick[0] - 1) & mask;
@@ -21,8 +21,8 @@ extern "C" __global__ void __launch_bounds__(128) deliver_spikes(
 // threads: ring_1
 extern "C" __global__ void __launch_bounds__(256) deliver_spikes_take(
     int n, const long long* tick, const long long* own, const long long* bounds, const int* ids,
-    const long long* count, const int* start, const unsigned long long* parcel, int* ring, int* arrived,
-    long long* saturated, int start_1, int ring_0, int ring_1)
+    const long long* count, const int* start, const int* span, const unsigned long long* parcel, int* ring,
+    int* arrived, long long* saturated, int start_1, int ring_0, int ring_1)
 {
     int* due = ring + (tick[0] & (ring_0 - 1)) * ring_1;
     const int limit = 1 << 30;

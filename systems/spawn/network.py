@@ -694,12 +694,17 @@ def lay_out(world: World, network: Network, receptor: str, branch: str, chunks: 
         table = world.add_table(name, [Synapse, *components], made.post.size)
         for column, values in ((Synapse.post, made.post), (Synapse.weight, made.weight), (Synapse.delay, made.delay)):
             table[column][:] = values
+    here = np.flatnonzero(made.start[:, 0] < made.start[:, -1])
+    aims = (0, total) if packed else (made.post.min(), made.post.max() + 1)
+    span = np.array([here[0], here[-1] + 1, *aims], np.int32)
     if branch:
         table[Gained.group][:] = made.group
         table.set_side(Branch.start, made.start)
+        table.set_side(Branch.span, span)
         table.set_side(Branch.ring, world.tables[f"synapses_{receptor}"][Fanout.ring])
         return
     table.set_side(Fanout.start, made.start)
+    table.set_side(Fanout.span, span)
     table.set_side(Fanout.parcel, made.parcel if packed else parcels(made.post, made.weight, made.delay))
     table.set_side(Fanout.ring, np.zeros((slots, total), np.int32))
     table.set_side(Fanout.arrived, world[RECEPTORS[receptor][1]])
