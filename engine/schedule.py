@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from engine.component import Resource, column
 from engine.kernel import entry
 from engine.system import Aside, Call, System
 from engine.world import World
+
+LONGEST = 12  # ticks in which kernels may repeat to get a driver for each; beyond, each period has its own
 
 
 class Now(Resource):
@@ -58,6 +61,11 @@ class Beside:
         self._crew.start_aside(*native)
         self._after = functools.partial(parts.after, *arguments)
 
+    def join_for(self, call: Call) -> None:
+        """`join`, unless this call would change nothing now."""
+        if call.system.rests is None or not call.system.rests(*call.args):
+            self.join()
+
     def join(self) -> None:
         """Wait for what was started, if anything was."""
         if self._after is not None:
@@ -83,7 +91,7 @@ class Runner:
             world.set_array(Now.tick, np.zeros(1, np.int64))
         self._version = -1
         self.plan: list[tuple[int, list[Call]]] = []
-        self._steps: list[tuple[int, list[tuple[Callable, tuple]]]] | None = None
+        self._steps: list[list[tuple[int, list[tuple[Callable, tuple]]]]] | None = None
         self.crew = None  # who shares the work, with more than one thread
         self._beside: Beside | None = None
 
@@ -108,46 +116,58 @@ class Runner:
         elif self._steps is None:
             self._resolve()
 
-    def _resolve(self) -> list[tuple[int, list[tuple[Callable, tuple]]]]:
-        """(period, [(function, arguments)]) of the plan; neighbours with the same period are one.
+    def _resolve(self) -> None:
+        """`_steps`: for every tick of the cycle that kernels repeat, what to call, neighbours with one period together.
 
         Stretches of kernels become one compiled driver. With more than one thread a crew shares out the parts of
         kernels, and a system that can run beside others is started and left alone; whoever needs what it writes, or all
         of it, waits for it first.
         """
-        from engine.driver import LEAST, fits, fuse
+        from engine.driver import fits
 
-        plan: list[tuple[int, list[Call]]] = []
-        for period, calls in self.plan:
-            if not plan or plan[-1][0] != period:
-                plan.append((period, []))
-            plan[-1][1].extend(calls)
-        own = self.world.arrays.get(Parts.own)
         if self.world.threads > 1 and self.crew is None:
             from engine.crew import Crew
 
             self.crew = Crew(self.world.threads)
             self.crew.start()
             self._beside = Beside(self.crew)
-        beside = [call for _, calls in plan for call in calls if call.system.aside and self.crew]
+        cycle = math.lcm(*(period for period, calls in self.plan if any(map(fits, calls))))
+        cycle = cycle if cycle <= LONGEST else 1
+        self._steps = [self._steps_of(number, cycle) for number in range(cycle)]
+
+    def _steps_of(self, number: int, cycle: int) -> list[tuple[int, list[tuple[Callable, tuple]]]]:
+        """(period, [(function, arguments)]) of the ticks with this number in the cycle; period 1 is always due."""
+        from engine.driver import LEAST, fits, fuse
+
+        plan: list[tuple[int, list[Call]]] = []
+        for period, calls in self.plan:
+            if cycle % period == 0:
+                calls, period = [] if number % period else calls, 1
+            if calls and (not plan or plan[-1][0] != period):
+                plan.append((period, []))
+            if calls:
+                plan[-1][1].extend(calls)
+        own = self.world.arrays.get(Parts.own)
+        beside = [call for _, calls in self.plan for call in calls if call.system.aside and self.crew]
         steps = []
         for period, calls in plan:
             made: list[tuple[Callable, tuple]] = []
             for fit, stretch in itertools.groupby(calls, fits):
                 stretch = list(stretch)
-                if any(call.waits_for(other) for call in stretch for other in beside):
-                    made.append((self._beside.join, ()))
-                if fit and (len(stretch) >= LEAST or (self.crew and stretch[0].shares)):
-                    made.append(fuse(stretch, self.crew, own))
-                    continue
+                if fit:
+                    if any(call.waits_for(other) for call in stretch for other in beside):
+                        made.append((self._beside.join, ()))
+                    if len(stretch) >= LEAST or (self.crew and stretch[0].shares):
+                        made.append(fuse(stretch, self.crew, own))
+                        continue
                 for call in stretch:
                     if call in beside:
                         made.append((self._beside.start, (call.system.aside, call.args)))
-                    else:
-                        made.append((entry(call.function, call.args), call.args))
-            if made:
-                steps.append((period, made))
-        self._steps = steps
+                        continue
+                    if not fit and any(call.waits_for(other) for other in beside):
+                        made.append((self._beside.join_for, (call,)))
+                    made.append((entry(call.function, call.args), call.args))
+            steps.append((period, made))
         return steps
 
     def _join(self) -> None:
@@ -175,11 +195,12 @@ class Runner:
         if self.timed:
             self._step_timed(tick)
         else:
-            steps = self._steps or self._resolve()
+            if self._steps is None:
+                self._resolve()
             if self.crew is not None:
                 self.crew.wake()
-            for period, calls in steps:
-                if tick % period == 0:
+            for period, calls in self._steps[tick % len(self._steps)]:
+                if period == 1 or tick % period == 0:
                     for function, arguments in calls:
                         function(*arguments)
         world.settle()

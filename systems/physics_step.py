@@ -10,7 +10,26 @@ import numpy as np
 
 from components.body import BodyState
 from engine.errors import UserError
+from engine.kernel import entry, kernel
 from engine.system import Aside, system
+
+
+@kernel
+def pass_on(ctrl, hand, joint_torque, wrench, gravity, hold, carry, holder, holder_turn,
+            to_ctrl, to_joints, to_parts, to_gravity, to_hold, to_holder, to_turn):  # fmt: skip
+    """Inputs of a step (BodyState) -> the physics' own arrays; returns how many hands carry something."""
+    for k in range(ctrl.shape[0]):
+        to_ctrl[k] = ctrl[k] + hand[k]
+    to_joints[:] = joint_torque
+    to_parts[:] = wrench
+    to_gravity[:] = gravity
+    to_hold[:] = hold
+    to_holder[:] = holder
+    to_turn[:] = holder_turn
+    carried = 0
+    for k in range(carry.shape[0]):
+        carried += carry[k, 7] != 0.0
+    return carried
 
 
 class Physics:
@@ -30,8 +49,9 @@ class Physics:
     def _point(self) -> None:
         """Where a step's inputs go and its readings come from."""
         data = self.data
-        self.inputs = (data.ctrl, data.qfrc_applied, data.xfrc_applied, data.eq_active, data.mocap_pos,
-                       data.mocap_quat, self.model.opt.gravity)  # fmt: skip
+        self.inputs = (data.ctrl, data.qfrc_applied, data.xfrc_applied, self.model.opt.gravity, data.eq_active,
+                       data.mocap_pos, data.mocap_quat)  # fmt: skip
+        self._columns: tuple | None = None
         self.readings = data.sensordata
         step = _c_function("mj_step")
         self._native = (step, self.model._address, data._address) if step is not None else None
@@ -42,6 +62,12 @@ class Physics:
         else:
             self.environment(self.data, self.steps)
         self.steps += 1
+
+    def pass_on(self, *columns: np.ndarray) -> int:
+        """Copy what outside forces and control are to where the physics looks for it (`pass_on`)."""
+        if self._columns is None or any(a is not b for a, b in zip(columns, self._columns, strict=True)):
+            self._columns, self._pass = columns, entry(pass_on.compiled, (*columns, *self.inputs))
+        return self._pass(*columns, *self.inputs)
 
     def native_step(self) -> tuple[int, int, int] | None:
         """The next step as a C function and what to call it with; None if it takes Python."""
@@ -139,16 +165,11 @@ CARRY_M_S, CARRY_RAD_S = 0.25, 1.5  # an examiner's hands are gentle
 def hand_over(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
               physics):  # fmt: skip
     """Control and outside forces of the step to come."""
-    to_ctrl, to_joints, to_parts, to_hold, to_holder, to_turn, to_gravity = physics.inputs
-    np.add(ctrl, hand, out=to_ctrl)
-    to_joints[:] = joint_torque
-    to_parts[:] = wrench
-    to_hold[:] = hold
-    if carry[:, 7].any():
+    carried = physics.pass_on(ctrl, hand, joint_torque, wrench, gravity, hold, carry, holder, holder_turn)
+    if carried:
         physics.carry(hold, holder, holder_turn, carry)
-    to_holder[:] = holder
-    to_turn[:] = holder_turn
-    to_gravity[:] = gravity
+        physics.inputs[-2][:] = holder
+        physics.inputs[-1][:] = holder_turn
     if grip[0, 0] > 0:
         physics.pull(grip)
 

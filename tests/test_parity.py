@@ -44,6 +44,11 @@ def spikes(rng, neurons: int = NEURONS, share: float = 0.2) -> dict:
     return {"ids": ids, "count": np.array([found.size], L)}
 
 
+def all_parts() -> dict:
+    """Two runs, one of each of two parts, both to be done."""
+    return {"own": np.array([0, 2], L), "part": np.array([0, 1, 2], I), "run": np.array([0, 256, NEURONS], I)}
+
+
 def groups(rng, n: int) -> dict:
     """first and count of n ranges that do not overlap."""
     edges = np.sort(rng.choice(NEURONS, 2 * n, replace=False)).astype(I)
@@ -58,7 +63,8 @@ def organs(rng, **more) -> tuple[int, dict]:
 
 
 def sum_drive(rng):
-    return NEURONS, {k: number(rng, -20, 20, NEURONS) for k in ("tonic", "stimulus", "sense", "drive")}
+    columns = {k: number(rng, -20, 20, NEURONS) for k in ("tonic", "stimulus", "sense", "drive")}
+    return NEURONS, columns | all_parts()
 
 
 def sense_spindles(rng):
@@ -137,8 +143,7 @@ def low_threshold_burst(rng):
     columns = {k: number(rng, -20, 20, NEURONS) for k in names}
     h = number(rng, 0, 1, NEURONS) * (rng.random(NEURONS) < 0.7)
     return NEURONS, columns | {"on": number(rng, 0.8, 1, NEURONS), "off": number(rng, 0.8, 1, NEURONS), "h": h,
-                              "own": np.array([0, 2], L), "part": np.array([0, 1, 2], I),
-                              "run": np.array([0, 256, NEURONS], I)}  # fmt: skip
+                              **all_parts()}  # fmt: skip
 
 
 def lif_integrate(rng, slow=True, nmda=True, adapts=False):

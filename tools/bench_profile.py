@@ -50,7 +50,7 @@ def as_run(world, runner, ms: int) -> dict:
     for _ in range(ms):
         tick = world.tick
         world.arrays[Now.tick][0] = tick
-        for period, calls in runner._steps:
+        for period, calls in runner._steps[tick % len(runner._steps)]:
             if tick % period == 0:
                 for function, arguments in calls:
                     before = clock()
@@ -102,7 +102,8 @@ def by_hands(world, runner, ms: int) -> dict | None:
     steps = ticks[ticks[:, 2] > 0, 2]
     body, every = (np.median(steps), round(ms / steps.size)) if steps.size else (0.0, 1)
     ways = [way(shared / parts, parts, busy) for busy in (body, *[0.0] * (every - 1))]
-    return {"rest_us": rest / 1e3, "parts_us": shared / 1e3, "parts": parts, "body_us": body / every / 1e3,
+    return {"rest_us": rest / 1e3, "parts_us": shared / 1e3, "parts": parts,
+            "body_us": body / every / 1e3,
             "one_hand_us": (rest + shared + body / every) / 1e3, "two_hands_us": (rest + np.mean(ways)) / 1e3}  # fmt: skip
 
 
