@@ -84,6 +84,7 @@ def by_hands(world, runner, ms: int) -> dict | None:
         return None
     awake, crew.wake = crew.wake, lambda: None
     clock = time.perf_counter_ns
+    now()  # compiled
     began = clock(), now()
     seen = []
     for _ in range(ms):
@@ -102,9 +103,9 @@ def by_hands(world, runner, ms: int) -> dict | None:
     steps = ticks[ticks[:, 2] > 0, 2]
     body, every = (np.median(steps), round(ms / steps.size)) if steps.size else (0.0, 1)
     ways = [way(shared / parts, parts, busy) for busy in (body, *[0.0] * (every - 1))]
-    return {"rest_us": rest / 1e3, "parts_us": shared / 1e3, "parts": parts,
-            "body_us": body / every / 1e3,
-            "one_hand_us": (rest + shared + body / every) / 1e3, "two_hands_us": (rest + np.mean(ways)) / 1e3}  # fmt: skip
+    us = {"rest": rest, "parts": shared, "body": body / every, "one_hand": rest + shared + body / every,
+          "two_hands": rest + np.mean(ways)}  # fmt: skip
+    return {"parts": parts, **{f"{name}_us": float(value) / 1e3 for name, value in us.items()}}
 
 
 def way(each: float, parts: int, busy: float) -> float:
