@@ -56,7 +56,8 @@ class Fanout(Side):
     """Index of a synapse table, and the ring its spikes travel through."""
 
     start = column("i4", unit="synapse", doc="First synapse of (source, part); shape [neuron_count, parts + 1].")
-    span = column("i4", unit="neuron", doc="First source, end of sources, first target, end of targets; shape [4].")
+    span = column("i4", unit="neuron", doc="First source, end of sources, first target, end of targets of this and "
+                  "further tables of the receptor; shape [4].")  # fmt: skip
     parcel = column("u8", unit="1", doc="post, delay, quantised weight (deliver_spikes.parcels); shape [synapses].")
     ring = column("i4", unit="mV / 65536", doc="Arrivals by tick and target; shape [slots, neuron_count].")
     arrived = column("i4", unit="mV / 65536", doc="This tick's arrivals at the receptor; shape [neuron_count].")

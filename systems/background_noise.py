@@ -69,7 +69,13 @@ def background_noise(n, tick, own, first, count, key0, key1, index, rate_class, 
 
 def event_thresholds(hz: np.ndarray) -> np.ndarray:
     """BackgroundRates.threshold [classes, 96] for events per neuron and second, shape [classes]."""
-    from scipy.special import pdtr  # the Poisson distribution function; scipy.stats takes half a second to import
-
-    below = pdtr(np.arange(MOST, dtype=float)[None, :], LANES * np.asarray(hz, float)[:, None] / 1000.0)
+    expected = LANES * np.asarray(hz, float) / 1000.0
+    below = np.empty((expected.size, MOST))
+    chance = total = np.exp(
+        -expected
+    )  # of no event; the next follow from it (importing scipy takes longer than a load)
+    for events in range(MOST):
+        below[:, events] = total
+        chance = chance * expected / (events + 1)
+        total = np.minimum(total + chance, 1.0)
     return (np.clip(np.rint(below * 2.0**32) - 1, 0, 2**32 - 1) - 2**31).astype(np.int32)

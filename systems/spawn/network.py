@@ -701,6 +701,8 @@ def lay_out(world: World, network: Network, receptor: str, branch: str, chunks: 
         table[Gained.group][:] = made.group
         table.set_side(Branch.start, made.start)
         table.set_side(Branch.span, span)
+        whole = world.tables[f"synapses_{receptor}"][Fanout.span]  # that one takes out what arrives by any
+        whole[2:] = min(whole[2], span[2]), max(whole[3], span[3])
         table.set_side(Branch.ring, world.tables[f"synapses_{receptor}"][Fanout.ring])
         return
     table.set_side(Fanout.start, made.start)
