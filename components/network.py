@@ -32,10 +32,9 @@ class SpikeLog(Resource):
 
 
 class Threads(Resource):
-    """How compiled systems share their rows."""
+    """How compiled systems share their neurons (engine/schedule.py: Parts)."""
 
     bounds = column("i8", unit="neuron", doc="Neuron range of each part; shape [parts + 1].")
-    ran = column("i8", unit="call", doc="Parts executed by each thread; shape [64]. Not part of a snapshot.")
 
 
 class Arrivals(Resource):
@@ -58,6 +57,8 @@ class Fanout(Side):
     """Index of a synapse table, and the ring its spikes travel through."""
 
     start = column("i4", unit="synapse", doc="First synapse of (source, part); shape [neuron_count, parts + 1].")
+    span = column("i4", unit="neuron", doc="First source, end of sources, first target, end of targets of this and "
+                  "further tables of the receptor; shape [4].")  # fmt: skip
     parcel = column("u8", unit="1", doc="post, delay, quantised weight (deliver_spikes.parcels); shape [synapses].")
     ring = column("i4", unit="mV / 65536", doc="Arrivals by tick and target; shape [slots, neuron_count].")
     arrived = column("i4", unit="mV / 65536", doc="This tick's arrivals at the receptor; shape [neuron_count].")
@@ -68,6 +69,7 @@ class Branch(Side):
     """Index of a further synapse table of a receptor; its spikes travel through the ring of the first one."""
 
     start = column("i4", unit="synapse", doc="First synapse of (source, part); shape [neuron_count, parts + 1].")
+    span = column("i4", unit="neuron", doc="First source, end of sources, first target, end of targets; shape [4].")
     ring = column("i4", unit="mV / 65536", doc="Fanout.ring of the receptor's first table.")
 
 

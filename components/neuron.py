@@ -81,6 +81,7 @@ class TickConstants(Side):
 
     run = column("i4", unit="row", doc="First row of each run of at most 256 alike neurons, and the end; [runs + 1].")
     rows = column("f4", unit="1", doc="Constants of each run (lif_integrate.tick_constants); shape [runs, 25].")
+    part = column("i4", unit="run", doc="First run of each part of the neurons, and the end; shape [parts + 1].")
 
 
 class Background(Component):
@@ -96,6 +97,7 @@ class Background(Component):
 
 
 class BackgroundRates(Side):
-    """How many events sixteen neurons receive together in a tick."""
+    """How many events sixteen neurons receive together in a tick, and which blocks belong to each part."""
 
     threshold = column("i4", unit="2^-32", doc="P(events <= k) - 1/2 of each rate class; shape [classes, 96].")
+    part = column("i4", unit="block", doc="First block of each part of the neurons, and the end; shape [parts + 1].")

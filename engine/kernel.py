@@ -1,7 +1,8 @@
-"""Compiled kernels: one Python function, a serial and a two-or-more-thread form, cached on disk across runs.
+"""Compiled kernels: Python functions compiled on first call, cached on disk across runs.
 
 numba's own cache does not notice a change in an imported file, so the cache folder carries a hash of every kernel
-source. `prange` over parts is the only parallelism used; each part owns its outputs, so results are the same bits.
+source. Threads are not numba's: kernels do the parts they are told to (engine/schedule.py: Parts), and a crew
+(engine/crew.py) shares those out.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import functools
 import hashlib
 import os
 import pathlib
-import types
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -45,9 +45,6 @@ def is_warm() -> bool:
 
 @functools.cache
 def _numba():
-    # threads that wait for each other must sleep, not spin: beside other work on the same cores spinning made a
-    # tick of 100,000 neurons 12 times as long (9.3 ms against 0.78 ms, two threads on two busy cores)
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import numba
 
     folder = cache_dir()
@@ -59,46 +56,20 @@ def _numba():
     return numba, True
 
 
-def _copy(function, suffix: str):
-    """The same function under another name: numba's disk cache tells functions apart by qualified name alone."""
-    twin = types.FunctionType(function.__code__, function.__globals__, function.__name__ + suffix)
-    twin.__qualname__ = function.__qualname__ + suffix
-    twin.__module__, twin.__doc__ = function.__module__, function.__doc__
-    return twin
-
-
 class Kernel:
-    """A function that compiles on first call; `.serial` and `.parallel` give the two forms of the same source."""
+    """A function that compiles on first call; `.compiled` is what numba makes of it."""
 
     def __init__(self, function):
         self.function = function
         functools.update_wrapper(self, function)
 
-    def _compile(self, parallel: bool):
+    @functools.cached_property
+    def compiled(self):
         numba, cache = _numba()
-        return numba.njit(cache=cache, nogil=True, error_model="numpy", fastmath=False, parallel=parallel)(
-            _copy(self.function, "_parallel") if parallel else self.function
-        )
-
-    @functools.cached_property
-    def serial(self):
-        return self._compile(False)
-
-    @functools.cached_property
-    def parallel(self):
-        return self._compile(True)
-
-    def form(self, threads: int):
-        """The compiled form for this number of threads."""
-        numba, _ = _numba()
-        numba.get_num_threads()  # starts the pool: kernels ask for their thread's number, which needs it
-        if threads <= 1 or "prange" not in self.function.__code__.co_names:
-            return self.serial
-        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-        return self.parallel
+        return numba.njit(cache=cache, nogil=True, error_model="numpy", fastmath=False)(self.function)
 
     def __call__(self, *args):
-        return self.serial(*args)
+        return self.compiled(*args)
 
 
 def kernel(function) -> Kernel:

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-import threading
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.component import Resource, column
 from engine.kernel import entry
-from engine.system import Beside, Call, System
+from engine.system import Aside, Call, System
 from engine.world import World
+
+LONGEST = 12  # ticks in which kernels may repeat to get a driver for each; beyond, each period has its own
 
 
 class Now(Resource):
     """Time as kernels see it."""
 
     tick = column("i8", unit="tick", doc="Number of the tick in progress; shape [1].")
+
+
+class Parts(Resource):
+    """How kernels that read `own` share their work: each of their calls does the parts it is told to do.
+
+    What part p of such a call touches of what another one writes, it touches in that one's part p only. So a part may
+    go through a stretch of them at its own pace.
+    """
+
+    own = column("i8", unit="part", doc="First part of a call and the one after its last; shape [2].")
 
 
 @dataclass(frozen=True)
@@ -29,46 +42,36 @@ class Phase:
     systems: tuple[System, ...]
 
 
-class Aside:
-    """A thread that does one thing at a time, beside the ticks. What it does must not depend on when it is done."""
+class Beside:
+    """What runs beside the ticks, done by the crew. What it does must not depend on when it is done."""
 
-    def __init__(self):
-        self._go, self._done = threading.Lock(), threading.Lock()
-        self._go.acquire()
-        self._done.acquire()
-        self._thread: threading.Thread | None = None
-        self._under_way = False
-        self._after: Callable | None = None
+    def __init__(self, crew):
+        self._crew = crew
+        self._after: Callable[[], None] | None = None
 
-    def start(self, parts: Beside, arguments: tuple) -> None:
-        """`before` now, `work` in the thread, `after` in `join`; all get the arguments."""
+    def start(self, parts: Aside, arguments: tuple) -> None:
+        """`before` now, `work` beside, `after` in `join`; all get the arguments."""
         self.join()
         parts.before(*arguments)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._loop, daemon=True, name="aside")
-            self._thread.start()
-        self._work, self._after, self._arguments, self._error = parts.work, parts.after, arguments, None
-        self._under_way = True
-        self._go.release()
+        native = parts.native(*arguments)
+        if native is None:
+            parts.work(*arguments)
+            parts.after(*arguments)
+            return
+        self._crew.start_aside(*native)
+        self._after = functools.partial(parts.after, *arguments)
+
+    def join_for(self, call: Call) -> None:
+        """`join`, unless this call would change nothing now."""
+        if call.system.rests is None or not call.system.rests(*call.args):
+            self.join()
 
     def join(self) -> None:
         """Wait for what was started, if anything was."""
-        if not self._under_way:
-            return
-        self._done.acquire()
-        self._under_way = False
-        if self._error is not None:
-            raise self._error
-        self._after(*self._arguments)
-
-    def _loop(self) -> None:
-        while True:
-            self._go.acquire()
-            try:
-                self._work(*self._arguments)
-            except BaseException as error:
-                self._error = error
-            self._done.release()
+        if self._after is not None:
+            self._crew.finish_aside()
+            after, self._after = self._after, None
+            after()
 
 
 class Runner:
@@ -88,12 +91,13 @@ class Runner:
             world.set_array(Now.tick, np.zeros(1, np.int64))
         self._version = -1
         self.plan: list[tuple[int, list[Call]]] = []
-        self._steps: list[tuple[int, list[tuple[Callable, tuple]]]] | None = None
-        self._aside = Aside()
+        self._steps: list[list[tuple[int, list[tuple[Callable, tuple]]]]] | None = None
+        self.crew = None  # who shares the work, with more than one thread
+        self._beside: Beside | None = None
 
     def bind(self) -> None:
         """Resolve every system to calls on this world's tables."""
-        self._aside.join()
+        self._join()
         self.plan = [
             (self.periods[phase.every], [call for system in phase.systems for call in system.bind(self.world)])
             for phase in self.phases
@@ -112,40 +116,63 @@ class Runner:
         elif self._steps is None:
             self._resolve()
 
-    def _resolve(self) -> list[tuple[int, list[tuple[Callable, tuple]]]]:
-        """(period, [(function, arguments)]) of the plan; neighbours with the same period are one.
+    def _resolve(self) -> None:
+        """`_steps`: for every tick of the cycle that kernels repeat, what to call, neighbours with one period together.
 
-        Stretches of kernels become one compiled driver. With more than one thread, a system that can run beside others
-        is started and left alone; whoever needs what it writes, or all of it, waits for it first.
+        Stretches of kernels become one compiled driver. With more than one thread a crew shares out the parts of
+        kernels, and a system that can run beside others is started and left alone; whoever needs what it writes, or all
+        of it, waits for it first.
         """
+        from engine.driver import fits
+
+        if self.world.threads > 1 and self.crew is None:
+            from engine.crew import Crew
+
+            self.crew = Crew(self.world.threads)
+            self.crew.start()
+            self._beside = Beside(self.crew)
+        cycle = math.lcm(*(period for period, calls in self.plan if any(map(fits, calls))))
+        cycle = cycle if cycle <= LONGEST else 1
+        self._steps = [self._steps_of(number, cycle) for number in range(cycle)]
+
+    def _steps_of(self, number: int, cycle: int) -> list[tuple[int, list[tuple[Callable, tuple]]]]:
+        """(period, [(function, arguments)]) of the ticks with this number in the cycle; period 1 is always due."""
         from engine.driver import LEAST, fits, fuse
 
         plan: list[tuple[int, list[Call]]] = []
         for period, calls in self.plan:
-            if not plan or plan[-1][0] != period:
+            if cycle % period == 0:
+                calls, period = [] if number % period else calls, 1
+            if calls and (not plan or plan[-1][0] != period):
                 plan.append((period, []))
-            plan[-1][1].extend(calls)
-        beside = [call for _, calls in plan for call in calls if call.system.aside and self.world.kernel_threads == 1]
-        beside = beside if self.world.threads > 1 else []
+            if calls:
+                plan[-1][1].extend(calls)
+        own = self.world.arrays.get(Parts.own)
+        beside = [call for _, calls in self.plan for call in calls if call.system.aside and self.crew]
         steps = []
         for period, calls in plan:
             made: list[tuple[Callable, tuple]] = []
             for fit, stretch in itertools.groupby(calls, fits):
                 stretch = list(stretch)
-                if any(call.waits_for(other) for call in stretch for other in beside):
-                    made.append((self._aside.join, ()))
-                if fit and len(stretch) >= LEAST:
-                    made.append(fuse(stretch))
-                    continue
+                if fit:
+                    if any(call.waits_for(other) for call in stretch for other in beside):
+                        made.append((self._beside.join, ()))
+                    if len(stretch) >= LEAST or (self.crew and stretch[0].shares):
+                        made.append(fuse(stretch, self.crew, own))
+                        continue
                 for call in stretch:
                     if call in beside:
-                        made.append((self._aside.start, (call.system.aside, call.args)))
-                    else:
-                        made.append((entry(call.function, call.args), call.args))
-            if made:
-                steps.append((period, made))
-        self._steps = steps
+                        made.append((self._beside.start, (call.system.aside, call.args)))
+                        continue
+                    if not fit and any(call.waits_for(other) for other in beside):
+                        made.append((self._beside.join_for, (call,)))
+                    made.append((entry(call.function, call.args), call.args))
+            steps.append((period, made))
         return steps
+
+    def _join(self) -> None:
+        if self._beside is not None:
+            self._beside.join()
 
     def step(self) -> None:
         """One tick, top to bottom, then settle."""
@@ -157,7 +184,7 @@ class Runner:
             for _ in range(ticks):
                 self._tick()
         finally:
-            self._aside.join()
+            self._join()
 
     def _tick(self) -> None:
         world = self.world
@@ -168,8 +195,12 @@ class Runner:
         if self.timed:
             self._step_timed(tick)
         else:
-            for period, calls in self._steps or self._resolve():
-                if tick % period == 0:
+            if self._steps is None:
+                self._resolve()
+            if self.crew is not None:
+                self.crew.wake()
+            for period, calls in self._steps[tick % len(self._steps)]:
+                if period == 1 or tick % period == 0:
                     for function, arguments in calls:
                         function(*arguments)
         world.settle()

@@ -30,8 +30,6 @@ def state_arrays(runner: Runner) -> dict[str, np.ndarray]:
     for phase in runner.phases:
         for system in phase.systems:
             for column in (*system.writes, *system.optional_writes):
-                if column.name == "ran":
-                    continue  # bookkeeping of threads, not state
                 if issubclass(column.owner, Resource):
                     places = [("world", world.arrays.get(column))]
                 else:

@@ -15,7 +15,7 @@ from engine.world import World
 
 
 @dataclass(frozen=True)
-class Beside:
+class Aside:
     """A system in three parts, of which the middle one can run while the next ticks begin; all get its arguments."""
 
     before: Callable
@@ -23,6 +23,8 @@ class Beside:
     after: Callable
     late: tuple[Column, ...]
     """What only `after` writes: whoever touches these columns waits."""
+    native: Callable[..., tuple[int, int, int] | None]
+    """`work` as a C function of two whole numbers: its address and the numbers; None if there is none now."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,17 @@ class System:
     """Whether it may look at every column, whatever it declares (a probe), so that nothing may run beside it."""
     rests: Callable[..., bool] | None = None
     """Whether a call with these arguments would change nothing, where that is known without making it."""
-    aside: Beside | None = None
+    aside: Aside | None = None
     """Its parts, if one of them can run beside others."""
 
     @property
     def name(self) -> str:
         return self.function.__name__
+
+    @property
+    def shares(self) -> bool:
+        """Whether its calls do the parts they are told to (engine/schedule.py: Parts)."""
+        return any(c.owner.__name__ == "Parts" for c in self.reads)
 
     def __call__(self, table: Table | None, world: World, **kwargs: Any) -> Any:
         """Run once by hand on `table` (tests, tools): columns are looked up exactly as in the schedule."""
@@ -80,7 +87,7 @@ class System:
         read_only = [find(c, False) for c in (*self.reads, *self.optional_reads)]
         writable = [find(c, True) for c in (*self.writes, *self.optional_writes)]
         objects = [world.object(kind) for kind in self.objects]
-        function = self.function.form(world.kernel_threads) if isinstance(self.function, Kernel) else self.function
+        function = self.function.compiled if isinstance(self.function, Kernel) else self.function
         row_count = table.row_count if table is not None else 0
         return Call(self, table, function, (row_count, *read_only, *writable, *objects))
 
@@ -106,6 +113,11 @@ class Call:
     def __call__(self) -> Any:
         return self.function(*self.args)
 
+    @property
+    def shares(self) -> bool:
+        """Whether it does the parts it is told to (engine/schedule.py: Parts)."""
+        return self.system.shares
+
     def waits_for(self, other: Call) -> bool:
         """Whether this call must not begin before the part of `other` that runs aside is done."""
         mine, theirs = self.system, other.system
@@ -123,7 +135,7 @@ def system(
     objects: Iterable[type] = (),
     watches: bool = False,
     rests: Callable[..., bool] | None = None,
-    aside: Beside | None = None,
+    aside: Aside | None = None,
 ):
     """Declare the decorated function or kernel as a system."""
 

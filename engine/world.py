@@ -25,7 +25,6 @@ class World:
     def __init__(self, seed: int = 0, *, threads: int = 1, strict: bool = True):
         self.seed = int(seed)
         self.threads = int(threads)
-        self.kernel_threads = self.threads  # how many of them share the rows of a kernel
         self.strict = strict
         self.tick = 0
         self.streams = Streams(self.seed)

@@ -1,14 +1,13 @@
 """Add Poisson background events, drawn by counter, to the excitatory arrivals of this tick."""
 
-import numba as nb
 import numpy as np
 
-from components.network import Arrivals, Threads
+from components.network import Arrivals
 from components.neuron import Background, BackgroundRates
 from engine.draws import philox4x32
 from engine.kernel import kernel
 from engine.lanes import LANES, bits, ints, load, lowest, store, tally
-from engine.schedule import Now
+from engine.schedule import Now, Parts
 from engine.system import system
 
 B = 128  # Philox blocks drawn together in one vector loop
@@ -16,26 +15,25 @@ MOST = 96  # events of a block in a tick; 32 are expected at the highest rate, a
 
 
 @system(
-    reads=[Now.tick, Threads.bounds, Background.first, Background.count, Background.key0, Background.key1,
-           Background.index, Background.rate_class, Background.psp, BackgroundRates.threshold],
-    writes=[Arrivals.ampa, Threads.ran],
+    reads=[Now.tick, Parts.own, Background.first, Background.count, Background.key0, Background.key1,
+           Background.index, Background.rate_class, Background.psp, BackgroundRates.threshold,
+           BackgroundRates.part],
+    writes=[Arrivals.ampa],
 )  # fmt: skip
 @kernel
-def background_noise(n, tick, bounds, first, count, key0, key1, index, rate_class, psp, threshold, ampa, ran):
+def background_noise(n, tick, own, first, count, key0, key1, index, rate_class, psp, threshold, part, ampa):
     """Events of one tick for every block of the background table, shape [n]: how many, then each one's neuron.
 
     A Poisson number of events, each given to one of 16 places at random, is an independent Poisson number at every
     place; places without a neuron keep theirs to themselves. The number is drawn by inversion. Draws are keyed by
     (population's key, tick, block in the population): nothing else moves them.
     """
-    parts = bounds.shape[0] - 1
     low = np.uint64(tick[0]) & np.uint64(0xFFFFFFFF)
     high = np.uint64(tick[0]) >> np.uint64(32)
     thresholds = threshold.ravel()
-    for part in nb.prange(parts):
-        ran[nb.get_thread_id()] += 1
+    for p in range(own[0], own[1]):
         words = np.empty(4 * B, np.uint32)  # one array: vector code for many would have to prove them apart
-        begin, end = n * part // parts, n * (part + 1) // parts
+        begin, end = part[p], part[p + 1]
         for base in range(begin, end, B):
             m = min(B, end - base)
             k0, k1, block = key0[base : base + m], key1[base : base + m], index[base : base + m]
@@ -71,7 +69,13 @@ def background_noise(n, tick, bounds, first, count, key0, key1, index, rate_clas
 
 def event_thresholds(hz: np.ndarray) -> np.ndarray:
     """BackgroundRates.threshold [classes, 96] for events per neuron and second, shape [classes]."""
-    from scipy.special import pdtr  # the Poisson distribution function; scipy.stats takes half a second to import
-
-    below = pdtr(np.arange(MOST, dtype=float)[None, :], LANES * np.asarray(hz, float)[:, None] / 1000.0)
+    expected = LANES * np.asarray(hz, float) / 1000.0
+    below = np.empty((expected.size, MOST))
+    chance = total = np.exp(
+        -expected
+    )  # of no event; the next follow from it (importing scipy takes longer than a load)
+    for events in range(MOST):
+        below[:, events] = total
+        chance = chance * expected / (events + 1)
+        total = np.minimum(total + chance, 1.0)
     return (np.clip(np.rint(below * 2.0**32) - 1, 0, 2**32 - 1) - 2**31).astype(np.int32)

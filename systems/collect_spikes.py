@@ -19,13 +19,19 @@ def collect_spikes(n, tick, fired, ids, count, log_ids, log_ticks, log_substeps,
     found = 0
     words = fired.shape[0] // 8
     eight = fired[: words * 8].view(np.uint64)
-    for w in range(words):
-        word = eight[w]
-        while word:  # a byte for each neuron, the first one lowest
-            byte = lowest(word) >> 3
-            ids[found] = w * 8 + byte
-            found += 1
-            word &= ~(np.uint64(0xFF) << np.uint64(8 * byte))
+    for several in range(0, words, 4):
+        last = min(several + 4, words)
+        if last - several == 4 and not (
+            eight[several] | eight[several + 1] | eight[several + 2] | eight[several + 3]
+        ):  # silence is looked through four times as fast
+            continue
+        for w in range(several, last):
+            word = eight[w]
+            while word:  # a byte for each neuron, the first one lowest
+                byte = lowest(word) >> 3
+                ids[found] = w * 8 + byte
+                found += 1
+                word &= ~(np.uint64(0xFF) << np.uint64(8 * byte))
     for k in range(words * 8, fired.shape[0]):
         if fired[k]:
             ids[found] = k

@@ -1,36 +1,36 @@
 """Send last tick's spikes along synapses whose weights are modulated or learn, into the ring of their receptor."""
 
-import numba as nb
 import numpy as np
 
-from components.network import Branch, Gained, Gains, Spikes, Synapse, Threads
+from components.network import Branch, Gained, Gains, Spikes, Synapse
 from engine.kernel import kernel
-from engine.schedule import Now
+from engine.schedule import Now, Parts
 from engine.system import system
-from systems.deliver_spikes import BATCH, LOOK, UNIT, add
+from systems.deliver_spikes import BATCH, LOOK, UNIT, add, within
 
 
 @system(
-    reads=[Now.tick, Threads.bounds, Spikes.ids, Spikes.count, Synapse.post, Synapse.weight, Synapse.delay,
-           Gained.group, Branch.start, Gains.value],
-    writes=[Branch.ring, Threads.ran],
+    reads=[Now.tick, Parts.own, Spikes.ids, Spikes.count, Synapse.post, Synapse.weight, Synapse.delay, Gained.group,
+           Branch.start, Branch.span, Gains.value],
+    writes=[Branch.ring],
 )  # fmt: skip
 @kernel
-def deliver_modulated(n, tick, bounds, ids, count, post, weight, delay, group, start, gain, ring, ran):
+def deliver_modulated(n, tick, own, ids, count, post, weight, delay, group, start, span, gain, ring):
     """As deliver_spikes, with weight * gain[group]. Runs before it: deliver_spikes takes out what is due.
 
     Each part owns a range of target neurons. The gain is the one at the spike, not at its arrival.
     """
-    parts = bounds.shape[0] - 1
     slots = ring.shape[0]
     flat = ring.ravel()
     mask, width, since = np.uint32(slots - 1), np.uint32(ring.shape[1]), np.uint32((tick[0] - 1) & (slots - 1))
     most = np.float32(1 << 29)
-    for part in nb.prange(parts):
-        ran[nb.get_thread_id()] += 1
+    first, behind = within(ids[: count[0]], span)
+    if first == behind:
+        return
+    for part in range(own[0], own[1]):
         cell, amount = np.empty(BATCH + LOOK, np.uint32), np.empty(BATCH, np.int32)
         filled = 0
-        for s in range(count[0]):
+        for s in range(first, behind):
             row, end = start[ids[s], part], start[ids[s], part + 1]
             while row < end:
                 m = min(BATCH - filled, end - row)

@@ -7,7 +7,7 @@ from components.network import Fanout, Spikes, Threads
 from engine.errors import UserError
 from engine.kernel import kernel
 from engine.prefetch import prefetch
-from engine.schedule import Now
+from engine.schedule import Now, Parts
 from engine.system import system
 
 LIMIT = np.int32(1 << 30)
@@ -29,32 +29,37 @@ def add(flat, cell, amount, count):
         flat[cell[j]] += amount[j]
 
 
+@nb.njit(error_model="numpy")
+def within(ids, span):
+    """Where among the spikes, ascending in neurons, those of a table's sources begin and end."""
+    return np.searchsorted(ids, span[0]), np.searchsorted(ids, span[1])
+
+
 @system(
-    reads=[Now.tick, Threads.bounds, Spikes.ids, Spikes.count, Fanout.start, Fanout.parcel],
-    writes=[Fanout.ring, Fanout.arrived, Fanout.saturated, Threads.ran],
+    reads=[Now.tick, Parts.own, Threads.bounds, Spikes.ids, Spikes.count, Fanout.start, Fanout.span,
+           Fanout.parcel],
+    writes=[Fanout.ring, Fanout.arrived, Fanout.saturated],
 )  # fmt: skip
 @kernel
-def deliver_spikes(n, tick, bounds, ids, count, start, parcel, ring, arrived, saturated, ran):
+def deliver_spikes(n, tick, own, bounds, ids, count, start, span, parcel, ring, arrived, saturated):
     """Push every spike along its synapses, quantised to 2^-16 mV; integer sums do not depend on the order.
 
     Each part owns a range of target neurons. A spike of tick t with delay d arrives in tick t + d.
     """
-    parts = bounds.shape[0] - 1
     slots = ring.shape[0]
     now = tick[0]
     flat = ring.ravel()
     mask, width, since = np.uint32(slots - 1), np.uint32(ring.shape[1]), np.uint32((now - 1) & (slots - 1))
-    spikes = count[0]
-    for part in nb.prange(parts):
-        ran[nb.get_thread_id()] += 1
+    begin, spikes = within(ids[: count[0]], span)
+    for part in range(own[0], own[1]):
         cell, amount = np.empty(BATCH + LOOK, np.uint32), np.empty(BATCH, np.int32)
         filled = 0
-        for s in range(-AHEAD, spikes):
+        for s in range(begin - AHEAD, spikes):
             if s + AHEAD < spikes:
                 pre = ids[s + AHEAD]
                 for j in range(start[pre, part], start[pre, part + 1] + LINE - 1, LINE):
                     prefetch(parcel, j)
-            if s < 0:
+            if s < begin:
                 continue
             pre = ids[s]
             row, end = start[pre, part], start[pre, part + 1]
@@ -71,7 +76,7 @@ def deliver_spikes(n, tick, bounds, ids, count, start, parcel, ring, arrived, sa
                     add(flat, cell, amount, filled)
                     filled = 0
         add(flat, cell, amount, filled)
-        first, last = bounds[part], bounds[part + 1]
+        first, last = max(bounds[part], span[2]), min(bounds[part + 1], span[3])
         due, into = ring[now & (slots - 1), first:last], arrived[first:last]
         lost = np.uint32(0)
         for k in range(last - first):

@@ -10,11 +10,11 @@ import itertools
 import numba as nb
 import numpy as np
 
-from components.network import Threads
 from components.neuron import Adaptation, Ampa, Gaba, GabaSlow, Membrane, Nmda, TickConstants
 from components.timing import Substeps
 from engine.kernel import kernel
 from engine.lanes import LANES, bits, first, floats, ints, load, lowest, put, store, where
+from engine.schedule import Parts
 from engine.system import system
 
 B = 256  # neurons of a run at most, and gathered for substeps at a time
@@ -60,29 +60,29 @@ def take_substeps(x, count, steps):
 
 @system(
     reads=[
-        Substeps.count, Threads.bounds, TickConstants.run, TickConstants.rows, Membrane.drive, Membrane.threshold,
+        Substeps.count, Parts.own, TickConstants.part, TickConstants.run, TickConstants.rows, Membrane.drive,
+        Membrane.threshold,
     ],
     optional_reads=[Nmda.decay, Nmda.jump, Adaptation.decay, Adaptation.step],
     writes=[
-        Membrane.v, Membrane.refractory_left, Membrane.fired, Ampa.i, Ampa.arrived, Gaba.i, Gaba.arrived, Threads.ran,
+        Membrane.v, Membrane.refractory_left, Membrane.fired, Ampa.i, Ampa.arrived, Gaba.i, Gaba.arrived,
     ],
     optional_writes=[GabaSlow.i, GabaSlow.arrived, Nmda.i, Adaptation.w],
 )  # fmt: skip
 @kernel
 def lif_integrate(
-    n, substeps, bounds, run, constants, drive, threshold, n_decay, n_jump, a_decay, a_step,
-    v, refractory_left, fired, e, e_arrived, i, i_arrived, ran, s, s_arrived, n_i, a_w,
+    n, substeps, own, part, run, constants, drive, threshold, n_decay, n_jump, a_decay, a_step,
+    v, refractory_left, fired, e, e_arrived, i, i_arrived, s, s_arrived, n_i, a_w,
 ):  # fmt: skip
     """Exact solution of the linear membrane; every row array is [n], in the components' units.
 
     Arrivals are spread evenly over the ends of the tick's substeps. A neuron fires at most once a tick (refractory
     >= one tick). NMDA and adaptation are constant within a tick.
     """
-    parts = bounds.shape[0] - 1
-    runs = run.shape[0] - 1
-    for part in nb.prange(parts):
-        ran[nb.get_thread_id()] += 1
-        begin, end = runs * part // parts, runs * (part + 1) // parts
+    for p in range(own[0], own[1]):
+        begin, end = part[p], part[p + 1]
+        if begin == end:
+            continue
         fired[run[begin] : run[end]] = 0
         zero, one, tiny, none = floats(np.float32(0)), floats(np.float32(1)), floats(TINY), ints(np.int32(0))
         x, into, near = np.empty(20 * B, np.float32), np.empty(LANES, np.float32), np.empty(B, np.int64)

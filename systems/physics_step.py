@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from pathlib import Path
+
 import numpy as np
 
 from components.body import BodyState
 from engine.errors import UserError
-from engine.system import Beside, system
+from engine.kernel import entry, kernel
+from engine.system import Aside, system
+
+
+@kernel
+def pass_on(ctrl, hand, joint_torque, wrench, gravity, hold, carry, holder, holder_turn,
+            to_ctrl, to_joints, to_parts, to_gravity, to_hold, to_holder, to_turn):  # fmt: skip
+    """Inputs of a step (BodyState) -> the physics' own arrays; returns how many hands carry something."""
+    for k in range(ctrl.shape[0]):
+        to_ctrl[k] = ctrl[k] + hand[k]
+    to_joints[:] = joint_torque
+    to_parts[:] = wrench
+    to_gravity[:] = gravity
+    to_hold[:] = hold
+    to_holder[:] = holder
+    to_turn[:] = holder_turn
+    carried = 0
+    for k in range(carry.shape[0]):
+        carried += carry[k, 7] != 0.0 or carry[k, 8] != 0.0 or carry[k, 9] != 0.0 or carry[k, 10] != 0.0
+    return carried
 
 
 class Physics:
@@ -26,9 +49,12 @@ class Physics:
     def _point(self) -> None:
         """Where a step's inputs go and its readings come from."""
         data = self.data
-        self.inputs = (data.ctrl, data.qfrc_applied, data.xfrc_applied, data.eq_active, data.mocap_pos,
-                       data.mocap_quat, self.model.opt.gravity)  # fmt: skip
+        self.inputs = (data.ctrl, data.qfrc_applied, data.xfrc_applied, self.model.opt.gravity, data.eq_active,
+                       data.mocap_pos, data.mocap_quat)  # fmt: skip
+        self._columns: tuple | None = None
         self.readings = data.sensordata
+        step = _c_function("mj_step")
+        self._native = (step, self.model._address, data._address) if step is not None else None
 
     def step(self) -> None:
         if self.environment is None:
@@ -36,6 +62,19 @@ class Physics:
         else:
             self.environment(self.data, self.steps)
         self.steps += 1
+
+    def pass_on(self, *columns: np.ndarray) -> int:
+        """Copy what outside forces and control are to where the physics looks for it (`pass_on`)."""
+        if self._columns is None or any(a is not b for a, b in zip(columns, self._columns, strict=True)):
+            self._columns, self._pass = columns, entry(pass_on.compiled, (*columns, *self.inputs))
+        return self._pass(*columns, *self.inputs)
+
+    def native_step(self) -> tuple[int, int, int] | None:
+        """The next step as a C function and what to call it with; None if it takes Python."""
+        if self._native is None or self.environment is not None:
+            return None
+        self.steps += 1
+        return self._native
 
     environment = None
 
@@ -130,16 +169,11 @@ CARRY_M_S, CARRY_RAD_S = 0.25, 1.5  # an examiner's hands are gentle
 def hand_over(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
               physics):  # fmt: skip
     """Control and outside forces of the step to come."""
-    to_ctrl, to_joints, to_parts, to_hold, to_holder, to_turn, to_gravity = physics.inputs
-    np.add(ctrl, hand, out=to_ctrl)
-    to_joints[:] = joint_torque
-    to_parts[:] = wrench
-    to_hold[:] = hold
-    if carry[:, 7:].any():
+    carried = physics.pass_on(ctrl, hand, joint_torque, wrench, gravity, hold, carry, holder, holder_turn)
+    if carried:
         physics.carry(hold, holder, holder_turn, carry)
-    to_holder[:] = holder
-    to_turn[:] = holder_turn
-    to_gravity[:] = gravity
+        physics.inputs[-2][:] = holder
+        physics.inputs[-1][:] = holder_turn
     if grip[0, 0] > 0:
         physics.pull(grip)
 
@@ -147,6 +181,25 @@ def hand_over(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors,
 def advance(*arguments):
     """One step; nothing but the physics is touched, so that others may run beside it."""
     arguments[-1].step()
+
+
+def step_of(*arguments) -> tuple[int, int, int] | None:
+    """`advance` as a C function, for threads without Python; None if an environment steps the body."""
+    return arguments[-1].native_step()
+
+
+@functools.cache
+def _c_function(name: str) -> int | None:
+    """Address of a function of the physics library that is loaded; None if it is not found."""
+    import ctypes
+
+    import mujoco
+
+    folder = Path(mujoco.__file__).parent
+    for path in sorted([*folder.glob("libmujoco*"), *folder.glob("mujoco*.dll")]):
+        with contextlib.suppress(OSError, AttributeError):
+            return ctypes.cast(getattr(ctypes.CDLL(str(path)), name), ctypes.c_void_p).value
+    return None
 
 
 def take_readings(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
@@ -160,7 +213,7 @@ def take_readings(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sens
            BodyState.hold],
     writes=[BodyState.sensors, BodyState.holder, BodyState.holder_turn, BodyState.carry],
     objects=[Physics],
-    aside=Beside(hand_over, advance, take_readings, late=(BodyState.sensors,)),
+    aside=Aside(hand_over, advance, take_readings, (BodyState.sensors,), step_of),
 )  # fmt: skip
 def physics_step(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors, holder, holder_turn, carry,
                  physics):  # fmt: skip

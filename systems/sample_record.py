@@ -38,6 +38,11 @@ class Sampler:
         self._rows: dict[str, list[np.ndarray]] = {"tick": []}
         self._bytes = 0
 
+    @property
+    def rests(self) -> bool:
+        """Whether nobody looks."""
+        return self.record is None and not self._traced and not self.watchers
+
     def __call__(self, tick: int) -> None:
         if self._traced:
             self._rows["tick"].append(np.int64(tick))
@@ -88,7 +93,7 @@ class Sampler:
         self.memory = {key[7:]: np.array(array) for key, array in saved.items() if key.startswith("memory:")}
 
 
-@system(reads=[Now.tick], objects=[Sampler], watches=True)
+@system(reads=[Now.tick], objects=[Sampler], watches=True, rests=lambda n, tick, sampler: sampler.rests)
 def sample_record(n, tick, sampler):
     """One sample of everything chosen."""
     sampler(int(tick[0]))

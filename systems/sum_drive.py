@@ -1,13 +1,17 @@
 """Add up what drives each neuron besides synapses."""
 
-from components.neuron import Membrane
+from components.neuron import Membrane, TickConstants
 from engine.kernel import kernel
+from engine.schedule import Parts
 from engine.system import system
 
 
-@system(reads=[Membrane.tonic, Membrane.stimulus, Membrane.sense], writes=[Membrane.drive])
+@system(
+    reads=[Parts.own, TickConstants.part, TickConstants.run, Membrane.tonic, Membrane.stimulus, Membrane.sense],
+    writes=[Membrane.drive],
+)
 @kernel
-def sum_drive(n, tonic, stimulus, sense, drive):
+def sum_drive(n, own, part, run, tonic, stimulus, sense, drive):
     """drive = tonic + stimulus + sense [mV], each [n]."""
-    for k in range(n):
+    for k in range(run[part[own[0]]], run[part[own[1]]]):
         drive[k] = tonic[k] + stimulus[k] + sense[k]

@@ -44,6 +44,11 @@ def spikes(rng, neurons: int = NEURONS, share: float = 0.2) -> dict:
     return {"ids": ids, "count": np.array([found.size], L)}
 
 
+def all_parts() -> dict:
+    """Two runs, one of each of two parts, both to be done."""
+    return {"own": np.array([0, 2], L), "part": np.array([0, 1, 2], I), "run": np.array([0, 256, NEURONS], I)}
+
+
 def groups(rng, n: int) -> dict:
     """first and count of n ranges that do not overlap."""
     edges = np.sort(rng.choice(NEURONS, 2 * n, replace=False)).astype(I)
@@ -58,7 +63,8 @@ def organs(rng, **more) -> tuple[int, dict]:
 
 
 def sum_drive(rng):
-    return NEURONS, {k: number(rng, -20, 20, NEURONS) for k in ("tonic", "stimulus", "sense", "drive")}
+    columns = {k: number(rng, -20, 20, NEURONS) for k in ("tonic", "stimulus", "sense", "drive")}
+    return NEURONS, columns | all_parts()
 
 
 def sense_spindles(rng):
@@ -97,15 +103,18 @@ def synapses(rng, parts: int = 3, per: int = 40) -> dict:
 
 def delivery(rng) -> tuple[int, dict]:
     table = synapses(rng) | spikes(rng)
+    table["span"] = np.array([0, NEURONS, 0, NEURONS], I)
+    table["own"] = np.array([0, table["bounds"].size - 1], L)
     ring = rng.integers(-(2**31), 2**31, (16, NEURONS)).astype(I)
     ring[rng.random(ring.shape) < 0.5] //= 4096  # neither wraps nor saturates
     tick = np.array([rng.integers(1, 1000)], L)
-    return table["post"].size, table | {"tick": tick, "ring": ring, "ran": np.zeros(64, L)}
+    return table["post"].size, table | {"tick": tick, "ring": ring}
 
 
 def deliver_modulated(rng):
     n, table = delivery(rng)
     table["weight"][rng.random(n) < 0.01] = 1e6  # clipped
+    del table["bounds"]
     return n, table | {"group": rng.integers(0, 9, n).astype(np.uint8), "gain": number(rng, 0, 3, 9)}
 
 
@@ -122,18 +131,19 @@ def background_noise(rng):
     count = np.full(n, 16, I)
     count[-1] = NEURONS % 16
     word = lambda size: rng.integers(0, 2**32, size, dtype=np.uint32)  # noqa: E731
-    return n, {"tick": np.array([rng.integers(0, 2**40)], L), "bounds": np.array([0, 300, NEURONS], L),
-               "first": np.arange(n, dtype=I) * 16, "count": count, "key0": word(n), "key1": word(n), "index": word(n),
+    return n, {"tick": np.array([rng.integers(0, 2**40)], L), "own": np.array([0, 2], L),
+               "part": np.array([0, 19, n], I), "first": np.arange(n, dtype=I) * 16, "count": count,
+               "key0": word(n), "key1": word(n), "index": word(n),
                "rate_class": rng.integers(0, 4, n).astype(I), "psp": rng.integers(0, 10**6, n).astype(I),
-               "threshold": event_thresholds(hz), "ampa": rng.integers(-100, 100, NEURONS).astype(I),
-               "ran": np.zeros(64, L)}  # fmt: skip
+               "threshold": event_thresholds(hz), "ampa": rng.integers(-100, 100, NEURONS).astype(I)}  # fmt: skip
 
 
 def low_threshold_burst(rng):
     names = ("v", "tonic", "stimulus", "sense", "below", "gain", "drive")
     columns = {k: number(rng, -20, 20, NEURONS) for k in names}
     h = number(rng, 0, 1, NEURONS) * (rng.random(NEURONS) < 0.7)
-    return NEURONS, columns | {"on": number(rng, 0.8, 1, NEURONS), "off": number(rng, 0.8, 1, NEURONS), "h": h}
+    return NEURONS, columns | {"on": number(rng, 0.8, 1, NEURONS), "off": number(rng, 0.8, 1, NEURONS), "h": h,
+                              **all_parts()}  # fmt: skip
 
 
 def lif_integrate(rng, slow=True, nmda=True, adapts=False):
@@ -156,11 +166,12 @@ def lif_integrate(rng, slow=True, nmda=True, adapts=False):
     threshold = number(rng, 5, 25, NEURONS)
     threshold[rng.random(NEURONS) < 0.02] = 1e30
     columns = {
-        "substeps": np.array([10], L), "bounds": np.array([0, NEURONS], L), "run": np.array(run, I), "constants": rows,
+        "substeps": np.array([10], L), "own": np.array([0, 3], L),
+        "part": np.array([0, 0, len(run) // 2, len(run) - 1], I), "run": np.array(run, I), "constants": rows,
         "drive": number(rng, -10, 25, NEURONS), "threshold": threshold, "v": number(rng, -10, 20, NEURONS),
         "refractory_left": np.maximum(rng.integers(-40, 20, NEURONS), 0).astype(F),
         "fired": rng.integers(0, 11, NEURONS).astype(np.uint8), "e": drive(), "e_arrived": arrived(), "i": drive(),
-        "i_arrived": arrived(), "ran": np.zeros(64, L), "s": drive() if slow else None,
+        "i_arrived": arrived(), "s": drive() if slow else None,
         "s_arrived": arrived() if slow else None,
     }  # fmt: skip
     columns |= {"n_decay": number(rng, 0.9, 1, NEURONS), "n_jump": number(rng, 0, 1e-5, NEURONS),
@@ -388,7 +399,7 @@ def both(name: str, n: int, columns: dict, **grid) -> tuple[dict, dict]:
                 array.flags.writeable = False
         arguments = (n, *own.values())
         if not device:
-            system.function.form(1)(*arguments)
+            system.function.compiled(*arguments)
         for stage in twin_of(system).stages if device else ():
             values = stage.values(arguments)
             launcher(stage, values, [v.ctypes.data if isinstance(v, np.ndarray) else None for v in values], **grid)()
@@ -400,7 +411,7 @@ def check(name: str, n: int, columns: dict, **grid) -> None:
     cpu, twin = both(name, n, columns, **grid)
     changed = set()
     for k, array in cpu.items():
-        if array is None or k == "ran":
+        if array is None:
             continue
         if k == "saturated":  # the CPU counts by part
             assert array.sum() == twin[k].sum() > 0
@@ -408,7 +419,7 @@ def check(name: str, n: int, columns: dict, **grid) -> None:
             assert array.tobytes() == twin[k].tobytes(), f"{k}: {np.flatnonzero(array.ravel() != twin[k].ravel())[:9]}"
         if array.tobytes() != columns[k].tobytes():
             changed.add(k)
-    written = {c.name for c in (*KERNELS[name].writes, *KERNELS[name].optional_writes)} - {"ran"}
+    written = {c.name for c in (*KERNELS[name].writes, *KERNELS[name].optional_writes)}
     assert changed, f"nothing of {written} changed: a test of nothing"
 
 

@@ -50,7 +50,7 @@ def as_run(world, runner, ms: int) -> dict:
     for _ in range(ms):
         tick = world.tick
         world.arrays[Now.tick][0] = tick
-        for period, calls in runner._steps:
+        for period, calls in runner._steps[tick % len(runner._steps)]:
             if tick % period == 0:
                 for function, arguments in calls:
                     before = clock()
@@ -67,6 +67,53 @@ def as_run(world, runner, ms: int) -> dict:
     python = total - compiled - body
     return {"us_per_tick": total / 1e3 / ms, "compiled_us": compiled / 1e3 / ms, "body_us": body / 1e3 / ms,
             "python_us": python / 1e3 / ms, "body_share": body / total, "python_share": python / total}  # fmt: skip
+
+
+def by_hands(world, runner, ms: int) -> dict | None:
+    """What of a tick a second hand can take off the first: microseconds of each, the way through a tick for two hands.
+
+    One hand does it all here, and tells how long parts, body and the rest took; medians, which what else the machine
+    does moves little. Then parts and body are dealt out as a crew would claim them. What two hands gain by caches of
+    their own, or lose by waiting for memory and each other, does not show.
+    """
+    from engine.crew import X86, now
+    from engine.schedule import Parts
+
+    crew, parts = runner.crew, int(world.arrays[Parts.own][1]) if Parts.own in world.arrays else 1
+    if crew is None or not X86:
+        return None
+    awake, crew.wake = crew.wake, lambda: None
+    clock = time.perf_counter_ns
+    now()  # compiled
+    began = clock(), now()
+    seen = []
+    for _ in range(ms):
+        (before_parts, before_body), started = crew.took()[0], clock()
+        runner._tick()
+        took = clock() - started
+        after_parts, after_body = crew.took()[0]
+        seen.append((took, after_parts - before_parts, after_body - before_body))
+    runner.run(0)
+    crew.wake = awake
+    ns = (clock() - began[0]) / (now() - began[1])
+    ticks = np.array(seen, float)
+    ticks[:, 1:] *= ns
+    rest = np.median(ticks[:, 0] - ticks[:, 1] - ticks[:, 2])
+    shared = np.median(ticks[:, 1])
+    steps = ticks[ticks[:, 2] > 0, 2]
+    body, every = (np.median(steps), round(ms / steps.size)) if steps.size else (0.0, 1)
+    ways = [way(shared / parts, parts, busy) for busy in (body, *[0.0] * (every - 1))]
+    us = {"rest": rest, "parts": shared, "body": body / every, "one_hand": rest + shared + body / every,
+          "two_hands": rest + np.mean(ways)}  # fmt: skip
+    return {"parts": parts, **{f"{name}_us": float(value) / 1e3 for name, value in us.items()}}
+
+
+def way(each: float, parts: int, busy: float) -> float:
+    """When two hands are done with parts that take `each`, one of them busy with something else at first."""
+    hands = [0.0, busy]
+    for _ in range(parts):
+        hands[hands.index(min(hands))] += each
+    return max(hands)
 
 
 WARM = 10  # ticks before any is timed

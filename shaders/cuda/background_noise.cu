@@ -21,9 +21,9 @@ static __device__ Draw philox4x32(unsigned k0, unsigned k1, unsigned c0, unsigne
 }
 
 extern "C" __global__ void __launch_bounds__(64) background_noise(
-    int n, const long long* tick, const long long* bounds, const int* first, const int* count,
+    int n, const long long* tick, const long long* own, const int* first, const int* count,
     const unsigned* key0, const unsigned* key1, const unsigned* index, const int* rate_class, const int* psp,
-    const int* threshold, int* ampa, long long* ran, int threshold_1)
+    const int* threshold, const int* part, int* ampa, int threshold_1)
 {
     unsigned low = (unsigned)tick[0], high = (unsigned)(tick[0] >> 32);
     for (int row = blockIdx.x * blockDim.x + threadIdx.x; row < n; row += gridDim.x * blockDim.x) {

@@ -2,9 +2,9 @@
 // atomics make the order of arrival irrelevant. A source's rows lie together, so the parts of the CPU are not needed.
 // threads: 32768
 extern "C" __global__ void __launch_bounds__(128) deliver_modulated(
-    int n, const long long* tick, const long long* bounds, const int* ids, const long long* count, const int* post,
-    const float* weight, const unsigned char* delay, const unsigned char* group, const int* start, const float* gain,
-    int* ring, long long* ran, int start_1, int ring_0, int ring_1)
+    int n, const long long* tick, const long long* own, const int* ids, const long long* count, const int* post,
+    const float* weight, const unsigned char* delay, const unsigned char* group, const int* start, const int* span,
+    const float* gain, int* ring, int start_1, int ring_0, int ring_1)
 {
     int lane = threadIdx.x & 31, warps = gridDim.x * blockDim.x >> 5;
     unsigned mask = ring_0 - 1, since = (unsigned)(tick[0] - 1) & mask;

@@ -2,9 +2,9 @@
 // 8 bytes it needs to know of one. All are sent before the second kernel takes out what is due, one thread per neuron.
 // threads: 32768
 extern "C" __global__ void __launch_bounds__(128) deliver_spikes(
-    int n, const long long* tick, const long long* bounds, const int* ids, const long long* count,
-    const int* start, const unsigned long long* parcel, int* ring, int* arrived, long long* saturated, long long* ran,
-    int start_1, int ring_0, int ring_1)
+    int n, const long long* tick, const long long* own, const long long* bounds, const int* ids,
+    const long long* count, const int* start, const int* span, const unsigned long long* parcel, int* ring,
+    int* arrived, long long* saturated, int start_1, int ring_0, int ring_1)
 {
     int lane = threadIdx.x & 31, warps = gridDim.x * blockDim.x >> 5;
     unsigned mask = ring_0 - 1, since = (unsigned)(tick[0] - 1) & mask;
@@ -20,9 +20,9 @@ extern "C" __global__ void __launch_bounds__(128) deliver_spikes(
 
 // threads: ring_1
 extern "C" __global__ void __launch_bounds__(256) deliver_spikes_take(
-    int n, const long long* tick, const long long* bounds, const int* ids, const long long* count,
-    const int* start, const unsigned long long* parcel, int* ring, int* arrived, long long* saturated, long long* ran,
-    int start_1, int ring_0, int ring_1)
+    int n, const long long* tick, const long long* own, const long long* bounds, const int* ids,
+    const long long* count, const int* start, const int* span, const unsigned long long* parcel, int* ring,
+    int* arrived, long long* saturated, int start_1, int ring_0, int ring_1)
 {
     int* due = ring + (tick[0] & (ring_0 - 1)) * ring_1;
     const int limit = 1 << 30;

@@ -2,10 +2,10 @@
 // neuron: a run's constants are read once for all. A neuron near threshold takes its substeps in registers.
 // threads: 256 * (run_0 - 1)
 extern "C" __global__ void __launch_bounds__(256) lif_integrate(
-    int n, const long long* substeps, const long long* bounds, const int* run, const float* constants,
-    const float* drive, const float* threshold, const float* n_decay, const float* n_jump, const float* a_decay,
+    int n, const long long* substeps, const long long* own, const int* part, const int* run,
+    const float* constants, const float* drive, const float* threshold, const float* n_decay, const float* n_jump, const float* a_decay,
     const float* a_step, float* v, float* refractory_left, unsigned char* fired, float* e, int* e_arrived, float* i,
-    int* i_arrived, long long* ran, float* s, int* s_arrived, float* n_i, float* a_w, int run_0, int constants_1)
+    int* i_arrived, float* s, int* s_arrived, float* n_i, float* a_w, int run_0, int constants_1)
 {
     // as in systems/lif_integrate.py
     enum { DT, ED, EK, EA, EL, ID, IK, IA, IL, SD, SK, SA, SL, FD, FRE, FRF, FED, FEK, FEJ, FID, FIK, FIJ, FSD, FSK,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from components.body import BodyState, Light, Muscle, Retina, Spindle, TendonOrgan, TouchPatch, Vestibular
-from components.network import Inputs, Threads
+from components.network import Inputs
 from components.timing import Substeps
 from engine.errors import UserError
 from engine.schedule import Now
@@ -160,15 +160,14 @@ def make_cells(world: World, network: net.Network, circuits: list[net.Circuit], 
                calibrations: dict[str, dict | None], substeps: int,
                factors: dict[str, float] | None = None) -> None:  # fmt: skip
     """Neurons of the network's populations, their parts for threads, and their background times `factors`."""
-    world.set_array(Threads.ran, np.zeros(64, np.int64))
     net.make_neurons(world, network, circuits, substeps)
-    net.share_rows(world, network.neuron_count)
     network.background_hz = background_rates(network, profile, calibrations)
     for name, factor in (factors or {}).items():
         network.background_hz[name] *= factor
     for found in calibrations.values():
         network.calibrated_gains.update(found.get("gains", {}) if found else {})
     net.make_background(world, network)
+    net.share_rows(world, network)
 
 
 def start(world: World, network: net.Network, profile: str, substeps: int) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from components.network import Fanout, Inputs, SpikeLog, Spikes, Synapse, Threads
+from components.network import Fanout, Inputs, SpikeLog, Spikes, Synapse
 from components.neuron import Background, BackgroundRates, Membrane, TickConstants
 from components.timing import Substeps
 from engine.errors import UserError
@@ -42,10 +42,9 @@ class Copies:
         world = self.world
         world.set_array(Now.tick, np.zeros(1, np.int64))
         world.set_array(Substeps.count, first.world[Substeps.count].copy())
-        world.set_array(Threads.ran, np.zeros(64, np.int64))
-        net.share_rows(world, total)
         lay_neurons(world, sims, self.neurons, total)
         lay_background(world, sims, self.neurons)
+        net.share_rows(world, self.network)
         lay_synapses(world, self.network, sims, self.neurons)
         timeline = world.add_object(Timeline(Targets(self.network)))
         for action in (*first.timeline.active, *first.timeline.coming):

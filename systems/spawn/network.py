@@ -40,6 +40,7 @@ from components.neuron import (
 from engine.errors import UserError
 from engine.lanes import LANES
 from engine.scene import Source, load_scene
+from engine.schedule import Parts
 from engine.units import quantity
 from engine.world import World
 from systems.background_noise import event_thresholds
@@ -53,8 +54,8 @@ from systems.spawn.synapse_layout import Chunk, lay
 CIRCUITS = Path(__file__).resolve().parents[2] / "assets" / "circuits"
 MAX_PARTS = 64  # as many threads as a world may have
 UNIT = 65536.0  # arrivals are counted in 2^-16 mV
-SHARED_FROM = 50_000  # neurons from which on kernels share their rows among threads: below, starting the threads costs
-# more than it saves (docs/bench.md), and a second thread steps the body while the brain goes on
+SHARED_FROM = 1_000  # neurons from which on threads share kernels (docs/bench.md tells how it was found)
+PARTS_EACH = 2  # parts for each thread: who is done, or steps the body, leaves more of them to the others
 PACKED = 1 << 23  # a table of as many synapses keeps nothing but their parcels: 9 bytes a synapse, not 19
 RECEPTORS = {"ampa": (Ampa, Arrivals.ampa), "gaba": (Gaba, Arrivals.gaba), "gaba_slow": (GabaSlow, Arrivals.gaba_slow)}
 INPUTS = {
@@ -297,11 +298,34 @@ def share_vectors(table, neurons: slice, fired, arrivals, inputs) -> None:
             table.share(component.arrived, arrivals[receptor][neurons])
 
 
-def share_rows(world: World, total: int) -> None:
-    """Ranges of neurons for the threads of kernels; small networks are not shared."""
-    world.kernel_threads = parts = world.threads if total >= SHARED_FROM else 1
-    bounds = [total * p // parts // 256 * 256 for p in range(parts)] + [total]
-    world.set_array(Threads.bounds, np.array(bounds, np.int64))
+def share_rows(world: World, network: Network, parts: int | None = None) -> None:
+    """Parts of the neurons for the threads of kernels, and of what goes with them; small networks stay whole.
+
+    Parts are of even size, but begin where a block of background begins.
+    """
+    total = network.neuron_count
+    if parts is None:
+        parts = min(world.threads * PARTS_EACH, MAX_PARTS) if world.threads > 1 and total >= SHARED_FROM else 1
+    edges = np.sort(np.concatenate([np.arange(p.first, p.first + p.count, LANES) for p in network.populations]))
+    bounds = edges[np.searchsorted(edges, [total * p // parts for p in range(parts)], side="right") - 1]
+    bounds = np.append(bounds, total).astype(np.int64)
+    world.set_array(Parts.own, np.array([0, parts], np.int64))
+    world.set_array(Threads.bounds, bounds)
+    first = 0
+    for table in world.tables_with([Membrane]):
+        run, rows = table[TickConstants.run], table[TickConstants.rows]
+        cuts = np.clip(bounds - first, 0, table.row_count).astype(np.int32)
+        made = np.union1d(run, cuts)
+        table.set_side(TickConstants.rows, rows[np.searchsorted(run, made[:-1], side="right") - 1])
+        table.set_side(TickConstants.run, made)
+        table.set_side(TickConstants.part, np.searchsorted(made, cuts).astype(np.int32))
+        first += table.row_count
+    for table in world.tables_with([Background]):
+        of = np.searchsorted(bounds, table[Background.first], side="right") - 1
+        order = np.argsort(of, kind="stable")  # within a part as they come: neighbours in memory wait for each other
+        for column in Background.columns:
+            table[column][:] = table[column][order]
+        table.set_side(BackgroundRates.part, np.searchsorted(of[order], np.arange(parts + 1)).astype(np.int32))
 
 
 def make_neurons(world: World, network: Network, circuits: list[Circuit], substeps: int) -> None:
@@ -686,12 +710,19 @@ def lay_out(world: World, network: Network, receptor: str, branch: str, chunks: 
         table = world.add_table(name, [Synapse, *components], made.post.size)
         for column, values in ((Synapse.post, made.post), (Synapse.weight, made.weight), (Synapse.delay, made.delay)):
             table[column][:] = values
+    here = np.flatnonzero(made.start[:, 0] < made.start[:, -1])
+    aims = (0, total) if packed else (made.post.min(), made.post.max() + 1)
+    span = np.array([here[0], here[-1] + 1, *aims], np.int32)
     if branch:
         table[Gained.group][:] = made.group
         table.set_side(Branch.start, made.start)
+        table.set_side(Branch.span, span)
+        whole = world.tables[f"synapses_{receptor}"][Fanout.span]  # that one takes out what arrives by any
+        whole[2:] = min(whole[2], span[2]), max(whole[3], span[3])
         table.set_side(Branch.ring, world.tables[f"synapses_{receptor}"][Fanout.ring])
         return
     table.set_side(Fanout.start, made.start)
+    table.set_side(Fanout.span, span)
     table.set_side(Fanout.parcel, made.parcel if packed else parcels(made.post, made.weight, made.delay))
     table.set_side(Fanout.ring, np.zeros((slots, total), np.int32))
     table.set_side(Fanout.arrived, world[RECEPTORS[receptor][1]])

@@ -1,6 +1,5 @@
-"""Counter-based draws against the published known answers, and their independence of threads."""
+"""Counter-based draws against the published known answers, and their independence of everything else."""
 
-import numba as nb
 import numpy as np
 import pytest
 from scipy.stats import chi2
@@ -19,13 +18,12 @@ KNOWN = [
 
 @kernel
 def draw(n, k0, k1, tick, out):
-    """Block `row` of the stream, for every row of `out` [n, 4]; the rows are shared out in 8 parts."""
-    for part in nb.prange(8):
-        for row in range(n * part // 8, n * (part + 1) // 8):
-            a, b, c, d = philox4x32(
-                np.uint64(k0), np.uint64(k1), np.uint64(tick), np.uint64(0), np.uint64(row), np.uint64(0)
-            )
-            out[row, 0], out[row, 1], out[row, 2], out[row, 3] = a, b, c, d
+    """Block `row` of the stream, for every row of `out` [n, 4]."""
+    for row in range(n):
+        a, b, c, d = philox4x32(
+            np.uint64(k0), np.uint64(k1), np.uint64(tick), np.uint64(0), np.uint64(row), np.uint64(0)
+        )
+        out[row, 0], out[row, 1], out[row, 2], out[row, 3] = a, b, c, d
 
 
 @kernel
@@ -44,15 +42,10 @@ def test_known_answers(counter, key, expected):
     assert out.tolist() == words(expected).tolist()
 
 
-def draws(n=20_000, key=(1, 2), tick=5, threads=1) -> np.ndarray:
+def draws(n=20_000, key=(1, 2), tick=5) -> np.ndarray:
     out = np.zeros((n, 4), np.uint32)
-    draw.form(threads)(n, *key, tick, out)
+    draw(n, *key, tick, out)
     return out
-
-
-def test_serial_and_parallel_forms_draw_the_same():
-    assert draw.form(1) is draw.serial and draw.form(2) is draw.parallel
-    assert (draws(threads=1) == draws(threads=2)).all()
 
 
 def test_a_row_draws_the_same_however_many_rows_there_are():

@@ -1,19 +1,17 @@
-"""Kernels: serial and parallel forms of one source, cached under a key made of all kernel sources."""
+"""Kernels: compiled once, cached under a key made of all kernel sources."""
 
 import ast
 import subprocess
 import sys
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 
 from engine import kernel as kernels
-from tests.engine.toy import Ball, Room, balls, bounce, fall, gust, run
+from tests.engine.toy import Ball, balls, fall, gust, run
 
 ROOT = Path(kernels.__file__).resolve().parent.parent
-several_threads = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this machine has one core")
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess:
@@ -22,20 +20,6 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={**os.environ, **environment}
     )
-
-
-@several_threads
-def test_two_threads_give_the_same_bits_and_both_run():
-    one, two = balls(threads=1), balls(threads=2)
-    assert run(one, 200) == run(two, 200)
-    assert one.world[Room.ran][0] == 200 * 2 * 2 and one.world[Room.ran][1:].sum() == 0
-    ran = two.world[Room.ran]
-    assert ran[0] > 0 and ran[1] > 0 and ran.sum() == 200 * 2 * 2
-
-
-def test_only_kernels_with_parts_have_a_parallel_form():
-    assert fall.function.form(2) is fall.function.serial and bounce.function.form(1) is bounce.function.serial
-    assert gust.function.form(2) is gust.function.parallel and gust.function.form(1) is gust.function.serial
 
 
 def test_a_kernel_keeps_its_name_and_meaning():

@@ -36,7 +36,10 @@ def test_save_load_run_equals_run_bit_for_bit(saved, threads):
 def test_the_state_is_exactly_what_some_system_writes(saved):
     _, runner = saved
     names = set(snapshot.state_arrays(runner))
-    assert names == {f"{t}/Ball.{c}" for t in ("balls", "counted") for c in ("y", "speed")} | {"counted/Spin.bounces"}
+    assert names == {f"{t}/Ball.{c}" for t in ("balls", "counted") for c in ("y", "speed")} | {
+        "counted/Spin.bounces",
+        "world/Room.ran",
+    }
 
 
 def test_storage_shared_by_two_columns_is_restored_for_both(tmp_path):

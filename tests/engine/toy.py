@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from engine.component import Component, Resource, Side, column
 from engine.draws import philox4x32
 from engine.kernel import kernel
-from engine.schedule import Now, Phase, Runner
+from engine.schedule import Now, Parts, Phase, Runner
 from engine.system import system
 from engine.world import World
 
@@ -32,7 +31,7 @@ class Room(Resource):
     gravity = column("f4", unit="m/s2", doc="Downward; shape [1].")
     floor = column("f4", unit="m", doc="Height of the floor; shape [1].")
     key = column("u4", unit="1", doc="Key of the stream of gusts; shape [2].")
-    ran = column("i8", unit="call", doc="Parts executed by each thread; shape [64].")
+    ran = column("i8", unit="call", doc="Calls of each part; shape [2].")
 
 
 class Chart(Side):
@@ -66,12 +65,12 @@ def fall(n, gravity, speed):
         speed[k] -= gravity[0] * DT
 
 
-@system(reads=[Now.tick, Room.key], writes=[Ball.speed, Room.ran])
+@system(reads=[Now.tick, Parts.own, Room.key], writes=[Ball.speed, Room.ran])
 @kernel
-def gust(n, tick, key, speed, ran):
+def gust(n, tick, own, key, speed, ran):
     """A random push for every ball, drawn by (stream, tick, row)."""
-    for part in nb.prange(PARTS):
-        ran[nb.get_thread_id()] += 1
+    for part in range(own[0], own[1]):
+        ran[part] += 1
         for k in range(n * part // PARTS, n * (part + 1) // PARTS):
             word, _, _, _ = philox4x32(
                 np.uint64(key[0]), np.uint64(key[1]), np.uint64(tick[0]), np.uint64(0), np.uint64(k), np.uint64(0)
@@ -111,7 +110,8 @@ def balls(count: int = 300, *, seed: int = 3, threads: int = 1, strict: bool = T
     world.set_array(Room.gravity, np.array([9.81], np.float32))
     world.set_array(Room.floor, np.zeros(1, np.float32))
     world.set_array(Room.key, np.array(world.streams.key("gusts"), np.uint32))
-    world.set_array(Room.ran, np.zeros(64, np.int64))
+    world.set_array(Room.ran, np.zeros(PARTS, np.int64))
+    world.set_array(Parts.own, np.array([0, PARTS], np.int64))
     world.add_object(Tally())
     plain = world.add_table("balls", [Ball], count)
     plain[Ball.y][:] = world.streams.generator("heights").uniform(0.01, 0.5, count)

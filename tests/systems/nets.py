@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.network import Threads
 from components.timing import Substeps
-from engine.schedule import Now, Runner
+from engine.schedule import Now, Parts, Runner
 from engine.world import World
 from systems.flush_spikes import SpikeObserver
 from systems.schedule import TICK
@@ -38,21 +37,29 @@ def build_circuits(circuits, *, seed: int = 1, threads: int = 1, strict: bool = 
     world.set_array(Substeps.count, np.array([substeps], np.int64))
     network = net.Network()
     network.populations = net.expand(circuits, None, None)
-    world.set_array(Threads.ran, np.zeros(64, np.int64))
     net.make_neurons(world, network, circuits, substeps)
-    total = network.neuron_count
-    bounds = [total * p // threads // 256 * 256 for p in range(threads)] + [total]
-    world.set_array(Threads.bounds, np.array(bounds, np.int64))
     network.background_hz = (
         rates
         if rates is not None
         else {p.name: p.cell.background.rate for p in network.populations if p.cell.background is not None}
     )
     net.make_background(world, network)
+    net.share_rows(world, network, threads)  # however small
     net.make_synapses(world, network, circuits, None, {}, learning)
     world.add_object(network)
     world.add_object(SpikeObserver(keep_ms=1e9))
     return world, network, Runner(world, TICK, PERIODS)
+
+
+def part_by_part(system, table, world) -> None:
+    """The call with its parts made one by one, the last one first."""
+    own = world[Parts.own]
+    parts = int(own[1])
+    assert parts > 1
+    for part in reversed(range(parts)):
+        own[:] = part, part + 1
+        system(table, world)
+    own[:] = 0, parts
 
 
 def spikes_of(world: World, runner: Runner, ticks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,15 +1,16 @@
 """background_noise against Poisson statistics; its draws depend on (population, tick, row) and nothing else."""
 
-import numba
+import functools
+
 import numpy as np
 import pytest
 from scipy.stats import chi2, poisson
 
-from components.network import Arrivals, Threads
+from components.network import Arrivals
 from components.neuron import Background
 from engine.schedule import Now
 from systems.background_noise import background_noise
-from tests.systems.nets import build, cell
+from tests.systems.nets import build, cell, part_by_part
 
 UNIT = 65536
 
@@ -22,13 +23,13 @@ def noisy(rates: dict[str, float], count: int = 400, psp: float = 1.0, **options
     return build(cells, **options)[:2]
 
 
-def counts(world, ticks, psp: float = 1.0) -> np.ndarray:
+def counts(world, ticks, psp: float = 1.0, call=background_noise) -> np.ndarray:
     """Events per tick and neuron, shape [ticks, neurons]."""
     out = []
     for tick in ticks:
         world[Now.tick][0] = tick
         world[Arrivals.ampa][:] = 0
-        background_noise(world.tables["background"], world)
+        call(world.tables["background"], world)
         out.append(np.rint(world[Arrivals.ampa] / (psp * UNIT)).astype(int))
     return np.array(out)
 
@@ -99,12 +100,13 @@ def test_an_added_population_changes_no_other():
     assert (counts(crowd, range(20))[:, other] != counts(alone, range(20))).any()
 
 
-@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this machine has one core")
-def test_two_threads_draw_the_same_and_both_run():
-    one, _ = noisy({"a": 200.0, "b": 900.0}, count=1001)
-    two, _ = noisy({"a": 200.0, "b": 900.0}, count=1001, threads=2)
-    assert (counts(one, range(20)) == counts(two, range(20))).all()
-    assert two[Threads.ran][0] > 0 and two[Threads.ran][1] > 0 and one[Threads.ran][1] == 0
+def test_parts_draw_the_same_in_any_order():
+    """Also when the neurons of a population that comes later lie before those of another one."""
+    rates = {"b": 200.0, "a": 900.0}
+    whole, _ = noisy(rates, count=1001)
+    parts, _ = noisy(rates, count=1001, threads=3)
+    each = functools.partial(part_by_part, background_noise)
+    assert (counts(whole, range(20)) == counts(parts, range(20), call=each)).all()
 
 
 def test_a_psp_of_nothing_and_a_place_without_neuron_add_nothing():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from components.neuron import LowThreshold, Membrane
+from components.neuron import LowThreshold, Membrane, TickConstants
+from engine.schedule import Parts
 from engine.world import World
 from systems.low_threshold_burst import low_threshold_burst
 from tests.systems.nets import build, cell, spikes_of
@@ -12,7 +13,10 @@ from tests.systems.nets import build, cell, spikes_of
 @pytest.fixture
 def table():
     world = World(0)
-    table = world.add_table("cells", [Membrane, LowThreshold], 1)
+    table = world.add_table("cells", [Membrane, LowThreshold, TickConstants], 1)
+    table.set_side(TickConstants.run, np.array([0, 1], np.int32))
+    table.set_side(TickConstants.part, np.array([0, 1], np.int32))
+    world.set_array(Parts.own, np.array([0, 1], np.int64))
     table[LowThreshold.on][:], table[LowThreshold.off][:] = np.exp(-1 / 20.0), np.exp(-1 / 100.0)
     table[LowThreshold.below][:], table[LowThreshold.gain][:] = -1.0, 12.0
     table[Membrane.tonic][:], table[Membrane.stimulus][:] = 3.0, 2.0

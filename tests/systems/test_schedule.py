@@ -69,7 +69,7 @@ def test_nothing_is_read_in_a_tick_that_nobody_sets():
     """Every resource a system writes is read by someone: a system, or the front door."""
     written = {c for s in SYSTEMS for c in (*s.writes, *s.optional_writes) if issubclass(c.owner, Resource)}
     read = {c for s in SYSTEMS for c in (*s.reads, *s.optional_reads)}
-    asked = {"Threads.ran", "Inputs.threshold", "Inputs.stimulus", "Inputs.sense", "Arrivals.ampa",  # shared by tables
+    asked = {"Inputs.threshold", "Inputs.stimulus", "Inputs.sense", "Arrivals.ampa",  # shared by tables
              "Arcs.gain",  # shown by the view
              "BodyState.carry", "BodyState.holder", "BodyState.holder_turn"}  # the physics moves on  # fmt: skip
     assert {repr(c) for c in written - read} <= asked | {"SpikeLog.count"}

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -222,7 +221,6 @@ def test_another_seed_ends_elsewhere(straight):
     assert not same(outcome(world, runner), straight)
 
 
-@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this machine has one core")
 def test_two_threads_learn_the_same(straight):
     world, _, runner = lively(threads=2)
     assert same(outcome(world, runner), straight)

@@ -1,6 +1,5 @@
 """taught_depression against the closed form of the rule and against a slow reference."""
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -211,7 +210,6 @@ def test_it_learns_at_all(straight):
     assert straight[0].size > 1000 and (weight < PSP).mean() > 0.2 and (weight >= 0).all()
 
 
-@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this machine has one core")
 def test_two_threads_and_a_lax_world_learn_the_same(straight):
     for options in ({"threads": 2}, {"strict": False}):
         world, _, runner = lively(**options)

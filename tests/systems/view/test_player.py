@@ -245,10 +245,6 @@ def until(condition, seconds: float = 20.0) -> bool:
 @pytest.mark.parametrize(("threads", "ticks"), [(1, 600), (2, 60)])
 def test_watching_changes_no_spike(cord, threads, ticks):
     """One plain run, and one in the player's thread under a view that asks for every frame it can get."""
-    import numba
-
-    if threads > numba.config.NUMBA_NUM_THREADS:
-        pytest.skip("one core")
     plain = load(cord).run(ticks)
     sim = load(cord, threads=threads)
     player = Player(sim, Looker(sim), speed=float("inf"), until=ticks).start()
