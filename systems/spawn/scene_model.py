@@ -771,7 +771,8 @@ class Probe(Part):
         ):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"
-                raise misfit(f"only {' and '.join(measures)} {takes} it, this is {self.measure}", key)
+                which = " and ".join(filter(None, (", ".join(measures[:-1]), measures[-1])))
+                raise misfit(f"only {which} {takes} it, this is {self.measure}", key)
         if self.measure in EVOKED:
             if self.baseline is None or self.repeat is None:
                 raise misfit("needs `baseline` and `repeat`", "measure")
