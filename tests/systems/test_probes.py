@@ -381,7 +381,7 @@ def test_the_history_since_a_tick_is_the_whole_one_from_there_on():
         ("{name: x, measure: phase_vector, of: spinal_cpg.left.v1}", "needs `with`"),
         (
             "{name: x, measure: cycle_cv, of: spinal_cpg.left.v1, with: spinal_cpg.left.v1}",
-            "only correlation and phase_vector",
+            "only correlation, phase_vector, .* take it",
         ),
     ],
 )
