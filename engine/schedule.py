@@ -185,6 +185,8 @@ class Runner:
                 self._tick()
         finally:
             self._join()
+            if self.crew is not None:
+                self.crew.trial.pause()
 
     def _tick(self) -> None:
         world = self.world
@@ -198,7 +200,7 @@ class Runner:
             if self._steps is None:
                 self._resolve()
             if self.crew is not None:
-                self.crew.wake()
+                self.crew.attend()
             for period, calls in self._steps[tick % len(self._steps)]:
                 if period == 1 or tick % period == 0:
                     for function, arguments in calls:

@@ -76,13 +76,14 @@ def by_hands(world, runner, ms: int) -> dict | None:
     does moves little. Then parts and body are dealt out as a crew would claim them. What two hands gain by caches of
     their own, or lose by waiting for memory and each other, does not show.
     """
-    from engine.crew import X86, now
+    from engine.crew import STOP, X86, now
     from engine.schedule import Parts
 
     crew, parts = runner.crew, int(world.arrays[Parts.own][1]) if Parts.own in world.arrays else 1
     if crew is None or not X86:
         return None
-    awake, crew.wake = crew.wake, lambda: None
+    attend, crew.attend = crew.attend, lambda: None
+    crew.block[STOP] = 1
     clock = time.perf_counter_ns
     now()  # compiled
     began = clock(), now()
@@ -94,7 +95,7 @@ def by_hands(world, runner, ms: int) -> dict | None:
         after_parts, after_body = crew.took()[0]
         seen.append((took, after_parts - before_parts, after_body - before_body))
     runner.run(0)
-    crew.wake = awake
+    crew.attend = attend
     ns = (clock() - began[0]) / (now() - began[1])
     ticks = np.array(seen, float)
     ticks[:, 1:] *= ns
