@@ -69,8 +69,13 @@ def warm_start(world: World, network: Network, profile: str, substeps: int) -> N
 
 
 def skip(rng: np.random.Generator, draws: int) -> None:
-    """Leave out an even number of float32 draws, of which the generator makes two at a time."""
-    rng.bit_generator.advance(int(draws) // 2)
+    """Leave out an even number of float32 draws: of its words the generator makes four at a time, each good for two."""
+    words, source = int(draws) // 2, rng.bit_generator
+    left = min(words, 4 - source.state["buffer_pos"])  # of the four that are made already
+    source.random_raw(left, output=False)
+    if words > left:
+        source.advance((words - left) // 4)
+        source.random_raw((words - left) % 4, output=False)
 
 
 def some(start: np.ndarray, chance: np.ndarray, history: int):
