@@ -271,12 +271,14 @@ class Crew:
             threading.Thread(target=_help, args=(work, self.block, hand, asleep, lock), daemon=True,
                              name=f"hand {hand}").start()  # fmt: skip
 
-    def attend(self) -> None:
-        """Have the helpers up, or not, in the tick that comes."""
-        if self.trial():
+    def attend(self) -> bool:
+        """Have the helpers up, or not, in the tick that comes; whether they are."""
+        helped = self.trial()
+        if helped:
             self.wake()
         else:
             self.block[STOP] = 1
+        return helped
 
     def wake(self) -> None:
         """Helpers that sleep get up."""

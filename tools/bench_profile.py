@@ -50,7 +50,8 @@ def as_run(world, runner, ms: int) -> dict:
     for _ in range(ms):
         tick = world.tick
         world.arrays[Now.tick][0] = tick
-        for period, calls in runner._steps[tick % len(runner._steps)]:
+        steps = runner._steps[0]
+        for period, calls in steps[tick % len(steps)]:
             if tick % period == 0:
                 for function, arguments in calls:
                     before = clock()
@@ -82,7 +83,7 @@ def by_hands(world, runner, ms: int) -> dict | None:
     crew, parts = runner.crew, int(world.arrays[Parts.own][1]) if Parts.own in world.arrays else 1
     if crew is None or not X86:
         return None
-    attend, crew.attend = crew.attend, lambda: None
+    attend, crew.attend = crew.attend, lambda: True
     crew.block[STOP] = 1
     clock = time.perf_counter_ns
     now()  # compiled
