@@ -86,13 +86,14 @@ def test_a_helper_without_work_sleeps_and_gets_up_again():
 
 
 def test_a_crew_that_is_let_go_takes_its_threads_along():
-    before = threading.active_count()
+    before = set(threading.enumerate())
     crew = Crew(3)
     crew.start()
-    assert threading.active_count() == before + 2
+    mine = set(threading.enumerate()) - before
+    assert len(mine) == 2
     crew.wake()
     del crew
-    assert until(lambda: threading.active_count() <= before)
+    assert until(lambda: not any(thread.is_alive() for thread in mine))
 
 
 def until(happened, seconds: float = 20.0) -> bool:
