@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
+import time
 
 import numba as nb
 import numpy as np
@@ -29,10 +30,14 @@ LINE = 8  # numbers in a cache line
 SECTION, ASIDE = 0, 4 * LINE  # where the slots begin
 FUNCTION, ARGUMENT, FIRST = LINE, LINE + 1, LINE + 2  # of a slot's job: what to call, with what, number of part 0
 DONE = 2 * LINE
+STOP = 3 * LINE  # not 0: helpers go to sleep
 HANDS = 8 * LINE  # from here on a line for each hand: parts done, cycles that those of either slot took
 TOOK = 1
 FRONT, BACK = 1, 1 << 16  # one claim
 MASK = (1 << 16) - 1
+WINDOW = 128  # ticks that are timed together
+LOST = 2  # times as long as the other way took: a window ends before its time
+SOON, LATE = 8, 512  # windows after which the way that lost is tried again, at first and at last
 PATIENCE = 64  # looks between giving the core to others who want it
 IDLE = 1 << 14  # looks without work after which a helper goes to sleep: about half a millisecond
 MACHINE = platform.machine().lower()
@@ -179,7 +184,7 @@ def now():
 def serve(block, hand):
     """A helper's life between two sleeps."""
     idle = 0
-    while idle < IDLE:
+    while idle < IDLE and look(block, STOP) == 0:
         if take(block, ASIDE, BACK, hand) or take(block, SECTION, BACK, hand):
             idle = 0
         else:
@@ -189,11 +194,61 @@ def serve(block, hand):
                 rest()
 
 
+class Trial:
+    """Whether help helps, found by trying: called before every tick, answers if helpers shall be up in it.
+
+    Stretches of WINDOW ticks with help and without are timed, and the faster way is kept to; the other one is tried
+    again later and later as long as it loses, and at once when this one takes LOST times as long, which also ends a
+    stretch before its time. Small networks, and machines whose cores others want, are so left to one thread; what is
+    computed does not depend on it.
+    """
+
+    def __init__(self, clock=time.perf_counter_ns):
+        self._clock = clock
+        self.helped = True
+        self._cost: dict[bool, float] = {}  # of a tick [ns], by whether there was help
+        self._ticks, self._spent, self._since = 0, 0, None  # of this window: ticks, time before the last pause, since
+        self._left, self._again = 0, SOON  # windows until the next trial, and how many it will be the next time
+
+    def __call__(self) -> bool:
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+        took, other = self._spent + now - self._since, self._cost.get(not self.helped)
+        lost = other is not None and took > LOST * other * WINDOW
+        if self._ticks >= WINDOW or (lost and self._ticks):
+            self._judge(took / self._ticks)
+            self._ticks, self._spent, self._since = 0, 0, now
+        self._ticks += 1
+        return self.helped
+
+    def pause(self) -> None:
+        """No tick follows at once: the time until the next one does not count."""
+        if self._since is not None:
+            self._spent, self._since = self._spent + self._clock() - self._since, None
+
+    def _judge(self, cost: float) -> None:
+        """A window is over: keep to this way, or take the other one."""
+        trial, other = self._left == 0, self._cost.get(not self.helped)
+        self._cost[self.helped] = cost
+        if other is None:  # the first window of all
+            self.helped = not self.helped
+        elif not trial:
+            self._left = self._left - 1 if cost <= LOST * other else 0
+            if self._left == 0:
+                self.helped = not self.helped
+        elif cost < other:  # it won
+            self._left = self._again = SOON
+        else:
+            self.helped = not self.helped
+            self._left, self._again = self._again, min(2 * self._again, LATE)
+
+
 class Crew:
     """The posting thread (hand 0) and its helpers, which sleep when there is nothing to do for a while.
 
-    `block` is the memory they share. Whoever posts calls `wake` now and then: without it work is done all the same, but
-    by the poster alone.
+    `block` is the memory they share. Whoever posts calls `attend` before every tick, which has the helpers up or asleep
+    as `trial` finds best; work is done all the same, if need be by the poster alone.
     """
 
     def __init__(self, hands: int):
@@ -201,6 +256,7 @@ class Crew:
         memory = np.zeros(size + LINE, np.int64)
         first = -(memory.ctypes.data // 8) % LINE
         self.hands, self.block = hands, memory[first : first + size]
+        self.trial = Trial()
         self._helpers: list[tuple[list[bool], threading.Lock]] = []
         self._begin = entry(begin.compiled, (self.block, 0, 0, 0, 0, 0))
         self._complete = entry(complete.compiled, (self.block, 0))
@@ -215,8 +271,18 @@ class Crew:
             threading.Thread(target=_help, args=(work, self.block, hand, asleep, lock), daemon=True,
                              name=f"hand {hand}").start()  # fmt: skip
 
+    def attend(self) -> bool:
+        """Have the helpers up, or not, in the tick that comes; whether they are."""
+        helped = self.trial()
+        if helped:
+            self.wake()
+        else:
+            self.block[STOP] = 1
+        return helped
+
     def wake(self) -> None:
         """Helpers that sleep get up."""
+        self.block[STOP] = 0
         for asleep, lock in self._helpers:
             if asleep[0]:
                 asleep[0] = False

@@ -24,7 +24,7 @@ class Now(Resource):
 
 
 class Parts(Resource):
-    """How kernels that read `own` share their work: each of their calls does the parts it is told to do.
+    """How kernels that read `own` share their work: each of their calls does the parts it is told to do, as one.
 
     What part p of such a call touches of what another one writes, it touches in that one's part p only. So a part may
     go through a stretch of them at its own pace.
@@ -91,7 +91,7 @@ class Runner:
             world.set_array(Now.tick, np.zeros(1, np.int64))
         self._version = -1
         self.plan: list[tuple[int, list[Call]]] = []
-        self._steps: list[list[tuple[int, list[tuple[Callable, tuple]]]]] | None = None
+        self._steps: list[list[list[tuple[int, list[tuple[Callable, tuple]]]]]] | None = None
         self.crew = None  # who shares the work, with more than one thread
         self._beside: Beside | None = None
 
@@ -117,7 +117,7 @@ class Runner:
             self._resolve()
 
     def _resolve(self) -> None:
-        """`_steps`: for every tick of the cycle that kernels repeat, what to call, neighbours with one period together.
+        """`_steps`: alone and with help, for every tick of the cycle that kernels repeat, what to call.
 
         Stretches of kernels become one compiled driver. With more than one thread a crew shares out the parts of
         kernels, and a system that can run beside others is started and left alone; whoever needs what it writes, or all
@@ -133,10 +133,15 @@ class Runner:
             self._beside = Beside(self.crew)
         cycle = math.lcm(*(period for period, calls in self.plan if any(map(fits, calls))))
         cycle = cycle if cycle <= LONGEST else 1
-        self._steps = [self._steps_of(number, cycle) for number in range(cycle)]
+        parts = int(self.world.arrays[Parts.own][1]) if Parts.own in self.world.arrays else 1
+        ways = (False, True) if self.crew and parts > 1 else (False,)
+        self._steps = [[self._steps_of(number, cycle, shared) for number in range(cycle)] for shared in ways]
 
-    def _steps_of(self, number: int, cycle: int) -> list[tuple[int, list[tuple[Callable, tuple]]]]:
-        """(period, [(function, arguments)]) of the ticks with this number in the cycle; period 1 is always due."""
+    def _steps_of(self, number: int, cycle: int, shared: bool) -> list[tuple[int, list[tuple[Callable, tuple]]]]:
+        """(period, [(function, arguments)]) of the ticks with this number in the cycle; period 1 is always due.
+
+        `shared`: kernels have their parts shared out; else they are whole, as a network without help is done fastest.
+        """
         from engine.driver import LEAST, fits, fuse
 
         plan: list[tuple[int, list[Call]]] = []
@@ -157,8 +162,8 @@ class Runner:
                 if fit:
                     if any(call.waits_for(other) for call in stretch for other in beside):
                         made.append((self._beside.join, ()))
-                    if len(stretch) >= LEAST or (self.crew and stretch[0].shares):
-                        made.append(fuse(stretch, self.crew, own))
+                    if len(stretch) >= LEAST or (shared and stretch[0].shares):
+                        made.append(fuse(stretch, self.crew if shared else None, own))
                         continue
                 for call in stretch:
                     if call in beside:
@@ -185,6 +190,8 @@ class Runner:
                 self._tick()
         finally:
             self._join()
+            if self.crew is not None:
+                self.crew.trial.pause()
 
     def _tick(self) -> None:
         world = self.world
@@ -197,9 +204,9 @@ class Runner:
         else:
             if self._steps is None:
                 self._resolve()
-            if self.crew is not None:
-                self.crew.wake()
-            for period, calls in self._steps[tick % len(self._steps)]:
+            helped = self.crew is not None and self.crew.attend()
+            steps = self._steps[-1 if helped else 0]
+            for period, calls in steps[tick % len(steps)]:
                 if period == 1 or tick % period == 0:
                     for function, arguments in calls:
                         function(*arguments)

@@ -31,40 +31,39 @@ def background_noise(n, tick, own, first, count, key0, key1, index, rate_class, 
     low = np.uint64(tick[0]) & np.uint64(0xFFFFFFFF)
     high = np.uint64(tick[0]) >> np.uint64(32)
     thresholds = threshold.ravel()
-    for p in range(own[0], own[1]):
-        words = np.empty(4 * B, np.uint32)  # one array: vector code for many would have to prove them apart
-        begin, end = part[p], part[p + 1]
-        for base in range(begin, end, B):
-            m = min(B, end - base)
-            k0, k1, block = key0[base : base + m], key1[base : base + m], index[base : base + m]
-            for q in range(m):
-                w0, w1, w2, w3 = philox4x32(
-                    np.uint64(k0[q]), np.uint64(k1[q]), low, high, np.uint64(block[q]), np.uint64(0)
-                )
-                words[q] = w0
-                words[B + q] = w1
-                words[2 * B + q] = w2
-                words[3 * B + q] = w3
-            for q in range(m):
-                row = base + q
-                u = ints(np.int32(np.int64(words[q]) - (1 << 31)))
-                at = rate_class[row] * MOST
-                events = lowest(~bits(u > load(thresholds, at, LANES)))
-                if events == LANES:
-                    for k in range(LANES, MOST, LANES):
-                        if events == k:
-                            events += lowest(~bits(u > load(thresholds, at + k, LANES)))
-                to, size, amount = first[row], count[row], ints(psp[row])
-                choice = np.uint64(words[B + q]) | np.uint64(words[2 * B + q]) << np.uint64(32)
-                received = tally(choice, min(events, 15))
-                if events > 15:
-                    received = received + tally(np.uint64(words[3 * B + q]), min(events - 15, 8))
-                    for k in range(23, events, 8):  # each further Philox block has room for eight
-                        w0, w1, w2, w3 = philox4x32(
-                            np.uint64(k0[q]), np.uint64(k1[q]), low, high, np.uint64(block[q]), np.uint64(k)
-                        )
-                        received = received + tally(w0, min(events - k, 8))
-                store(ampa, to, size, load(ampa, to, size) + received * amount)
+    words = np.empty(4 * B, np.uint32)  # one array: vector code for many would have to prove them apart
+    begin, end = part[own[0]], part[own[1]]
+    for base in range(begin, end, B):
+        m = min(B, end - base)
+        k0, k1, block = key0[base : base + m], key1[base : base + m], index[base : base + m]
+        for q in range(m):
+            w0, w1, w2, w3 = philox4x32(
+                np.uint64(k0[q]), np.uint64(k1[q]), low, high, np.uint64(block[q]), np.uint64(0)
+            )
+            words[q] = w0
+            words[B + q] = w1
+            words[2 * B + q] = w2
+            words[3 * B + q] = w3
+        for q in range(m):
+            row = base + q
+            u = ints(np.int32(np.int64(words[q]) - (1 << 31)))
+            at = rate_class[row] * MOST
+            events = lowest(~bits(u > load(thresholds, at, LANES)))
+            if events == LANES:
+                for k in range(LANES, MOST, LANES):
+                    if events == k:
+                        events += lowest(~bits(u > load(thresholds, at + k, LANES)))
+            to, size, amount = first[row], count[row], ints(psp[row])
+            choice = np.uint64(words[B + q]) | np.uint64(words[2 * B + q]) << np.uint64(32)
+            received = tally(choice, min(events, 15))
+            if events > 15:
+                received = received + tally(np.uint64(words[3 * B + q]), min(events - 15, 8))
+                for k in range(23, events, 8):  # each further Philox block has room for eight
+                    w0, w1, w2, w3 = philox4x32(
+                        np.uint64(k0[q]), np.uint64(k1[q]), low, high, np.uint64(block[q]), np.uint64(k)
+                    )
+                    received = received + tally(w0, min(events - k, 8))
+            store(ampa, to, size, load(ampa, to, size) + received * amount)
 
 
 def event_thresholds(hz: np.ndarray) -> np.ndarray:

@@ -27,22 +27,21 @@ def deliver_modulated(n, tick, own, ids, count, post, weight, delay, group, star
     first, behind = within(ids[: count[0]], span)
     if first == behind:
         return
-    for part in range(own[0], own[1]):
-        cell, amount = np.empty(BATCH + LOOK, np.uint32), np.empty(BATCH, np.int32)
-        filled = 0
-        for s in range(first, behind):
-            row, end = start[ids[s], part], start[ids[s], part + 1]
-            while row < end:
-                m = min(BATCH - filled, end - row)
-                cells, amounts = cell[filled : filled + m], amount[filled : filled + m]
-                posts, delays = post[row : row + m], delay[row : row + m]
-                for j in range(m):  # vector code: where to
-                    cells[j] = ((since + np.uint32(delays[j])) & mask) * width + np.uint32(posts[j])
-                weights, groups = weight[row : row + m], group[row : row + m]
-                for j in range(m):  # ... and how much
-                    amounts[j] = np.int32(min(weights[j] * gain[groups[j]] * UNIT + np.float32(0.5), most))
-                row, filled = row + m, filled + m
-                if filled == BATCH:
-                    add(flat, cell, amount, filled)
-                    filled = 0
-        add(flat, cell, amount, filled)
+    cell, amount = np.empty(BATCH + LOOK, np.uint32), np.empty(BATCH, np.int32)
+    filled = 0
+    for s in range(first, behind):
+        row, end = start[ids[s], own[0]], start[ids[s], own[1]]
+        while row < end:
+            m = min(BATCH - filled, end - row)
+            cells, amounts = cell[filled : filled + m], amount[filled : filled + m]
+            posts, delays = post[row : row + m], delay[row : row + m]
+            for j in range(m):  # vector code: where to
+                cells[j] = ((since + np.uint32(delays[j])) & mask) * width + np.uint32(posts[j])
+            weights, groups = weight[row : row + m], group[row : row + m]
+            for j in range(m):  # ... and how much
+                amounts[j] = np.int32(min(weights[j] * gain[groups[j]] * UNIT + np.float32(0.5), most))
+            row, filled = row + m, filled + m
+            if filled == BATCH:
+                add(flat, cell, amount, filled)
+                filled = 0
+    add(flat, cell, amount, filled)

@@ -51,40 +51,39 @@ def deliver_spikes(n, tick, own, bounds, ids, count, start, span, parcel, ring, 
     flat = ring.ravel()
     mask, width, since = np.uint32(slots - 1), np.uint32(ring.shape[1]), np.uint32((now - 1) & (slots - 1))
     begin, spikes = within(ids[: count[0]], span)
-    for part in range(own[0], own[1]):
-        cell, amount = np.empty(BATCH + LOOK, np.uint32), np.empty(BATCH, np.int32)
-        filled = 0
-        for s in range(begin - AHEAD, spikes):
-            if s + AHEAD < spikes:
-                pre = ids[s + AHEAD]
-                for j in range(start[pre, part], start[pre, part + 1] + LINE - 1, LINE):
-                    prefetch(parcel, j)
-            if s < begin:
-                continue
-            pre = ids[s]
-            row, end = start[pre, part], start[pre, part + 1]
-            while row < end:
-                m = min(BATCH - filled, end - row)
-                taken, cells, amounts = parcel[row : row + m], cell[filled : filled + m], amount[filled : filled + m]
-                for j in range(m):  # vector code: where to
-                    word = np.uint32(taken[j])
-                    cells[j] = ((since + (word >> np.uint32(24))) & mask) * width + (word & np.uint32(0xFFFFFF))
-                for j in range(m):  # ... and how much
-                    amounts[j] = np.int32(taken[j] >> np.uint64(32))
-                row, filled = row + m, filled + m
-                if filled == BATCH:
-                    add(flat, cell, amount, filled)
-                    filled = 0
-        add(flat, cell, amount, filled)
-        first, last = max(bounds[part], span[2]), min(bounds[part + 1], span[3])
-        due, into = ring[now & (slots - 1), first:last], arrived[first:last]
-        lost = np.uint32(0)
-        for k in range(last - first):
-            over = np.uint32(due[k]) > np.uint32(LIMIT)  # a sum that wrapped to negative is a large unsigned number
-            lost += np.uint32(1) if over else np.uint32(0)
-            into[k] = LIMIT if over else due[k]
-        due[:] = 0
-        saturated[part] += lost
+    cell, amount = np.empty(BATCH + LOOK, np.uint32), np.empty(BATCH, np.int32)
+    filled = 0
+    for s in range(begin - AHEAD, spikes):
+        if s + AHEAD < spikes:
+            pre = ids[s + AHEAD]
+            for j in range(start[pre, own[0]], start[pre, own[1]] + LINE - 1, LINE):
+                prefetch(parcel, j)
+        if s < begin:
+            continue
+        pre = ids[s]
+        row, end = start[pre, own[0]], start[pre, own[1]]
+        while row < end:
+            m = min(BATCH - filled, end - row)
+            taken, cells, amounts = parcel[row : row + m], cell[filled : filled + m], amount[filled : filled + m]
+            for j in range(m):  # vector code: where to
+                word = np.uint32(taken[j])
+                cells[j] = ((since + (word >> np.uint32(24))) & mask) * width + (word & np.uint32(0xFFFFFF))
+            for j in range(m):  # ... and how much
+                amounts[j] = np.int32(taken[j] >> np.uint64(32))
+            row, filled = row + m, filled + m
+            if filled == BATCH:
+                add(flat, cell, amount, filled)
+                filled = 0
+    add(flat, cell, amount, filled)
+    first, last = max(bounds[own[0]], span[2]), min(bounds[own[1]], span[3])
+    due, into = ring[now & (slots - 1), first:last], arrived[first:last]
+    lost = np.uint32(0)
+    for k in range(last - first):
+        over = np.uint32(due[k]) > np.uint32(LIMIT)  # a sum that wrapped to negative is a large unsigned number
+        lost += np.uint32(1) if over else np.uint32(0)
+        into[k] = LIMIT if over else due[k]
+    due[:] = 0
+    saturated[own[0]] += lost
 
 
 def parcels(post: np.ndarray, weight: np.ndarray, delay: np.ndarray) -> np.ndarray:

@@ -79,101 +79,100 @@ def lif_integrate(
     Arrivals are spread evenly over the ends of the tick's substeps. A neuron fires at most once a tick (refractory
     >= one tick). NMDA and adaptation are constant within a tick.
     """
-    for p in range(own[0], own[1]):
-        begin, end = part[p], part[p + 1]
-        if begin == end:
-            continue
-        fired[run[begin] : run[end]] = 0
-        zero, one, tiny, none = floats(np.float32(0)), floats(np.float32(1)), floats(TINY), ints(np.int32(0))
-        x, into, near = np.empty(20 * B, np.float32), np.empty(LANES, np.float32), np.empty(B, np.int64)
-        if s is None:
-            x[GS:] = np.float32(0)
-        found = 0
-        for r in range(begin, end):
-            c = constants[r]
-            dt = floats(c[DT])
-            kept = one - dt
-            ed, ek, ea, el = floats(c[ED]), floats(c[EK]), floats(c[EA]), floats(c[EL])
-            id_, ik, ia, il = floats(c[ID]), floats(c[IK]), floats(c[IA]), floats(c[IL])
-            sd, sk, sa, sl = floats(c[SD]), floats(c[SK]), floats(c[SA]), floats(c[SL])
-            for k in range(run[r], run[r + 1], LANES):
-                m = min(LANES, run[r + 1] - k)
-                u, ge, gi, towards = load(v, k, m), load(e, k, m), load(i, k, m), load(drive, k, m)
-                ae, ai = floats(load(e_arrived, k, m)), floats(load(i_arrived, k, m))
-                if n_i is not None:
-                    slow = load(n_i, k, m) * load(n_decay, k, m) + ae * load(n_jump, k, m)
-                    store(n_i, k, m, slow)
-                    towards = towards + slow
-                if a_w is not None:
-                    w = load(a_w, k, m)
-                    towards = towards - w
-                    w = w * load(a_decay, k, m)
-                    store(a_w, k, m, where(w > tiny, w, zero))
-                free = u * dt + towards * kept
-                up = ge * ek + ae * ea
-                down = gi * ik + ai * ia
-                if s is not None:
-                    gs, as_ = load(s, k, m), floats(load(s_arrived, k, m))
-                    down = down + (gs * sk + as_ * sa)
-                far = where(u > free, u, free) + up < load(threshold, k, m)
-                far = far & (load(refractory_left, k, m) <= zero) & first(m)
-                close = bits(far) ^ bits(first(m))
-                if close:
-                    store(into, 0, LANES, towards)
-                    while close:
-                        lane = lowest(close)
-                        close &= close - np.uint64(1)
-                        j = k + lane
-                        near[found] = j
-                        x[V + found] = v[j]
-                        x[D + found] = c[FD]
-                        x[C + found] = into[lane] * (np.float32(1) - c[FD])
-                        x[R + found] = refractory_left[j]
-                        x[TH + found] = threshold[j]
-                        x[RE + found] = c[FRE]
-                        x[RF + found] = c[FRF]
-                        x[GE + found] = e[j]
-                        x[DE + found] = c[FED]
-                        x[KE + found] = c[FEK]
-                        x[AE + found] = np.float32(e_arrived[j]) * c[FEJ]
-                        x[GI + found] = i[j]
-                        x[DI + found] = c[FID]
-                        x[KI + found] = c[FIK]
-                        x[AI + found] = np.float32(i_arrived[j]) * c[FIJ]
-                        if s is not None:
-                            x[GS + found] = s[j]
-                            x[DS + found] = c[FSD]
-                            x[KS + found] = c[FSK]
-                            x[AS + found] = np.float32(s_arrived[j]) * c[FSJ]
-                        found += 1
-                u = free + up - down
-                put(v, k, far, where((u > tiny) | (u < zero - tiny), u, zero))
-                ge, gi = ge * ed + ae * el, gi * id_ + ai * il
-                put(e, k, far, where(ge > tiny, ge, zero))
-                put(i, k, far, where(gi > tiny, gi, zero))
-                store(e_arrived, k, m, none)
-                store(i_arrived, k, m, none)
-                if s is not None:
-                    gs = gs * sd + as_ * sl
-                    put(s, k, far, where(gs > tiny, gs, zero))
-                    store(s_arrived, k, m, none)
-                if found > B - LANES or (found and k + LANES >= run[end]):
-                    for q in range(found, -(-found // LANES) * LANES):  # what fills the last register
-                        for row in range(20):
-                            x[row * B + q] = np.float32(0)
-                    take_substeps(x, found, substeps[0])
-                    for q in range(found):
-                        j = near[q]
-                        v[j] = x[V + q]
-                        refractory_left[j] = max(x[R + q], np.float32(0))
-                        fired[j] = np.uint8(x[F + q])
-                        e[j] = x[GE + q]
-                        i[j] = x[GI + q]
-                        if s is not None:
-                            s[j] = x[GS + q]
-                        if a_w is not None and x[F + q] > np.float32(0):
-                            a_w[j] += a_step[j]
-                    found = 0
+    begin, end = part[own[0]], part[own[1]]
+    if begin == end:
+        return
+    fired[run[begin] : run[end]] = 0
+    zero, one, tiny, none = floats(np.float32(0)), floats(np.float32(1)), floats(TINY), ints(np.int32(0))
+    x, into, near = np.empty(20 * B, np.float32), np.empty(LANES, np.float32), np.empty(B, np.int64)
+    if s is None:
+        x[GS:] = np.float32(0)
+    found = 0
+    for r in range(begin, end):
+        c = constants[r]
+        dt = floats(c[DT])
+        kept = one - dt
+        ed, ek, ea, el = floats(c[ED]), floats(c[EK]), floats(c[EA]), floats(c[EL])
+        id_, ik, ia, il = floats(c[ID]), floats(c[IK]), floats(c[IA]), floats(c[IL])
+        sd, sk, sa, sl = floats(c[SD]), floats(c[SK]), floats(c[SA]), floats(c[SL])
+        for k in range(run[r], run[r + 1], LANES):
+            m = min(LANES, run[r + 1] - k)
+            u, ge, gi, towards = load(v, k, m), load(e, k, m), load(i, k, m), load(drive, k, m)
+            ae, ai = floats(load(e_arrived, k, m)), floats(load(i_arrived, k, m))
+            if n_i is not None:
+                slow = load(n_i, k, m) * load(n_decay, k, m) + ae * load(n_jump, k, m)
+                store(n_i, k, m, slow)
+                towards = towards + slow
+            if a_w is not None:
+                w = load(a_w, k, m)
+                towards = towards - w
+                w = w * load(a_decay, k, m)
+                store(a_w, k, m, where(w > tiny, w, zero))
+            free = u * dt + towards * kept
+            up = ge * ek + ae * ea
+            down = gi * ik + ai * ia
+            if s is not None:
+                gs, as_ = load(s, k, m), floats(load(s_arrived, k, m))
+                down = down + (gs * sk + as_ * sa)
+            far = where(u > free, u, free) + up < load(threshold, k, m)
+            far = far & (load(refractory_left, k, m) <= zero) & first(m)
+            close = bits(far) ^ bits(first(m))
+            if close:
+                store(into, 0, LANES, towards)
+                while close:
+                    lane = lowest(close)
+                    close &= close - np.uint64(1)
+                    j = k + lane
+                    near[found] = j
+                    x[V + found] = v[j]
+                    x[D + found] = c[FD]
+                    x[C + found] = into[lane] * (np.float32(1) - c[FD])
+                    x[R + found] = refractory_left[j]
+                    x[TH + found] = threshold[j]
+                    x[RE + found] = c[FRE]
+                    x[RF + found] = c[FRF]
+                    x[GE + found] = e[j]
+                    x[DE + found] = c[FED]
+                    x[KE + found] = c[FEK]
+                    x[AE + found] = np.float32(e_arrived[j]) * c[FEJ]
+                    x[GI + found] = i[j]
+                    x[DI + found] = c[FID]
+                    x[KI + found] = c[FIK]
+                    x[AI + found] = np.float32(i_arrived[j]) * c[FIJ]
+                    if s is not None:
+                        x[GS + found] = s[j]
+                        x[DS + found] = c[FSD]
+                        x[KS + found] = c[FSK]
+                        x[AS + found] = np.float32(s_arrived[j]) * c[FSJ]
+                    found += 1
+            u = free + up - down
+            put(v, k, far, where((u > tiny) | (u < zero - tiny), u, zero))
+            ge, gi = ge * ed + ae * el, gi * id_ + ai * il
+            put(e, k, far, where(ge > tiny, ge, zero))
+            put(i, k, far, where(gi > tiny, gi, zero))
+            store(e_arrived, k, m, none)
+            store(i_arrived, k, m, none)
+            if s is not None:
+                gs = gs * sd + as_ * sl
+                put(s, k, far, where(gs > tiny, gs, zero))
+                store(s_arrived, k, m, none)
+            if found > B - LANES or (found and k + LANES >= run[end]):
+                for q in range(found, -(-found // LANES) * LANES):  # what fills the last register
+                    for row in range(20):
+                        x[row * B + q] = np.float32(0)
+                take_substeps(x, found, substeps[0])
+                for q in range(found):
+                    j = near[q]
+                    v[j] = x[V + q]
+                    refractory_left[j] = max(x[R + q], np.float32(0))
+                    fired[j] = np.uint8(x[F + q])
+                    e[j] = x[GE + q]
+                    i[j] = x[GI + q]
+                    if s is not None:
+                        s[j] = x[GS + q]
+                    if a_w is not None and x[F + q] > np.float32(0):
+                        a_w[j] += a_step[j]
+                found = 0
 
 
 def tick_constants(table, steps: int) -> tuple[np.ndarray, np.ndarray]:

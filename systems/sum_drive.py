@@ -13,5 +13,7 @@ from engine.system import system
 @kernel
 def sum_drive(n, own, part, run, tonic, stimulus, sense, drive):
     """drive = tonic + stimulus + sense [mV], each [n]."""
-    for k in range(run[part[own[0]]], run[part[own[1]]]):
-        drive[k] = tonic[k] + stimulus[k] + sense[k]
+    first, last = run[part[own[0]]], run[part[own[1]]]
+    a, b, c, total = tonic[first:last], stimulus[first:last], sense[first:last], drive[first:last]
+    for k in range(total.shape[0]):
+        total[k] = a[k] + b[k] + c[k]

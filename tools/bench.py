@@ -18,9 +18,10 @@ from pathlib import Path
 from engine.errors import UserError
 from tools import common
 
-CASES = ("cortex16k", "newborn", "newborn+view", "100k", "1M", "build", "startup", "batch32", "memory")
+CASES = ("cortex16k", "newborn", "newborn+view", "100k", "1M", "build", "startup", "batch32", "memory", "threads")
 SIZES = {"1k": 1_000, "10k": 10_000, "100k": 100_000, "1M": 1_000_000}
 GROWTH_FROM = 10_000  # neurons from which on the growth of cost is fitted
+SHARED = (500, 1_000, 2_000, 5_000, 10_000, 20_000)  # neurons at which two threads are compared with one
 LEAST_BLOCKS = 5  # seconds of statistics without which nothing is said about them
 MEMORY_MS, HOUR_MS = 400_000, 3_600_000
 
@@ -213,6 +214,7 @@ def measure(settings: Settings, what: str, ms: int, warm_ms: int, *, profile: bo
         out["synapse_bytes_each"] = first.facts["synapse_bytes"] / max(first.facts["synapses"], 1)
         if profile:
             out["profile"] = first.ask(f"profile {ms}")
+            out["hands"] = list(workers.values())[-1].ask(f"hands {ms}")
         out |= first.ask("rss")
     return out
 
@@ -424,8 +426,30 @@ def memory(settings: Settings) -> dict:
             "growth_seen": seen[-1] / seen[0] - 1.0, "growth_in_an_hour": slope * HOUR_MS / seen[0]}  # fmt: skip
 
 
+def two_threads(settings: Settings) -> dict:
+    """From which size on two threads that share kernels are faster than one: columns without a body, in turns."""
+    sizes = SHARED[1:2] if settings.smoke else SHARED
+    out: dict = {"by_neurons": {}}
+    for neurons in sizes:
+        with Workers() as workers:
+            for number in (1, 2):
+                workers[str(number)] = Worker("columns", neurons=neurons, threads=number, shared_from=0)
+                workers[str(number)].ask("run 300")
+            runs = rounds(workers, dict.fromkeys(workers, settings.ms(1000, 100)), settings.repeats)
+            out["by_neurons"][str(neurons)] = {
+                "two_to_one": ratios(runs, "1", "wall_s")["2"],
+                "one_us": spread(1e3 * r["wall_s"] / r["simulated_s"] for r in runs["1"]),
+                "two_us": spread(1e3 * r["wall_s"] / r["simulated_s"] for r in runs["2"]),
+                "same_spikes": len({w.ask("spike_hash")["hash"] for w in workers.values()}) == 1,
+            }  # fmt: skip
+    slower = [n for n in sizes if out["by_neurons"][str(n)]["two_to_one"]["median"] >= 1.0]
+    faster = [n for n in sizes if not slower or n > slower[-1]]
+    return out | {"faster_from": faster[0] if faster else None}
+
+
 MEASURES = {"cortex16k": cortex16k, "newborn": newborn, "newborn+view": newborn_view, "100k": sized("100k"),
-            "1M": sized("1M"), "build": build, "startup": startup, "batch32": batch32, "memory": memory}  # fmt: skip
+            "1M": sized("1M"), "build": build, "startup": startup, "batch32": batch32, "memory": memory,
+            "threads": two_threads}  # fmt: skip
 
 
 # growth ---------------------------------------------------------------------------------------------------------
@@ -528,7 +552,12 @@ def show(results: dict) -> None:
             real = profile["as_run"]
             out.print(f"{name}: as it runs {real['us_per_tick']:.0f} us a tick: body {100 * real['body_share']:.0f} %, "
                       f"Python {100 * real['python_share']:.0f} %")  # fmt: skip
-    for name in ("build", "startup", "batch32", "memory"):
+        hands = case.get("hands")
+        if hands:
+            out.print(f"{name}: {hands['parts_us']:.0f} us of a tick in {hands['parts']} parts, body "
+                      f"{hands['body_us']:.0f}, rest {hands['rest_us']:.0f}: {hands['one_hand_us']:.0f} by one hand, "
+                      f"{hands['two_hands_us']:.0f} by two, if none waits for the other")  # fmt: skip
+    for name in ("build", "startup", "batch32", "memory", "threads"):
         if name in results["cases"]:
             out.print(f"{name}: {json.dumps(short(results['cases'][name]))}")
     for key, entry in results.get("growth", {}).items():

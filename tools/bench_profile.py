@@ -50,7 +50,8 @@ def as_run(world, runner, ms: int) -> dict:
     for _ in range(ms):
         tick = world.tick
         world.arrays[Now.tick][0] = tick
-        for period, calls in runner._steps[tick % len(runner._steps)]:
+        steps = runner._steps[0]
+        for period, calls in steps[tick % len(steps)]:
             if tick % period == 0:
                 for function, arguments in calls:
                     before = clock()
@@ -76,13 +77,14 @@ def by_hands(world, runner, ms: int) -> dict | None:
     does moves little. Then parts and body are dealt out as a crew would claim them. What two hands gain by caches of
     their own, or lose by waiting for memory and each other, does not show.
     """
-    from engine.crew import X86, now
+    from engine.crew import STOP, X86, now
     from engine.schedule import Parts
 
     crew, parts = runner.crew, int(world.arrays[Parts.own][1]) if Parts.own in world.arrays else 1
     if crew is None or not X86:
         return None
-    awake, crew.wake = crew.wake, lambda: None
+    attend, crew.attend = crew.attend, lambda: True
+    crew.block[STOP] = 1
     clock = time.perf_counter_ns
     now()  # compiled
     began = clock(), now()
@@ -94,7 +96,7 @@ def by_hands(world, runner, ms: int) -> dict | None:
         after_parts, after_body = crew.took()[0]
         seen.append((took, after_parts - before_parts, after_body - before_body))
     runner.run(0)
-    crew.wake = awake
+    crew.attend = attend
     ns = (clock() - began[0]) / (now() - began[1])
     ticks = np.array(seen, float)
     ticks[:, 1:] *= ns

@@ -1,8 +1,9 @@
 """One network in a process of its own, for `encephagen bench`: `python -m tools.bench_worker WHAT JSON-OPTIONS`.
 
 It builds, says how long that took, and then answers one order a line on standard input with one line of JSON: `run MS`,
-`statistics MS`, `profile MS`, `rss`. So that runs can be interleaved, many such processes stand side by side, and all
-but one wait. Time is told as wall time and as processor time of the process, which a busy machine stretches less.
+`statistics MS`, `profile MS`, `hands MS`, `rss`. So that runs can be interleaved, many such processes stand side by
+side, and all but one wait. Time is told as wall time and as processor time of the process, which a busy machine
+stretches less.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ class Network:
         from tools import bench_networks as nets
 
         threads = options.get("threads", 1)
+        if "shared_from" in options:
+            from systems.spawn import network as spawn
+
+            spawn.SHARED_FROM = options["shared_from"]
         self.sim = None
         self.film = None
         if what == "scene":
@@ -114,6 +119,12 @@ class Network:
         from tools.bench_profile import profile
 
         return profile(self.world, self.runner, ms)
+
+    def hands(self, ms: int) -> dict | None:
+        """What two hands share of a tick; None for one thread."""
+        from tools.bench_profile import by_hands
+
+        return by_hands(self.world, self.runner, ms)
 
     def rss(self, ms: int) -> dict:
         return {"rss_bytes": resident(), "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}

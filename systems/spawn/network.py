@@ -54,7 +54,7 @@ from systems.spawn.synapse_layout import Chunk, lay
 CIRCUITS = Path(__file__).resolve().parents[2] / "assets" / "circuits"
 MAX_PARTS = 64  # as many threads as a world may have
 UNIT = 65536.0  # arrivals are counted in 2^-16 mV
-SHARED_FROM = 1_000  # neurons from which on threads share kernels (docs/bench.md tells how it was found)
+SHARED_FROM = 2_000  # neurons from which on threads share kernels, while that is found to be faster (engine/crew.py)
 PARTS_EACH = 2  # parts for each thread: who is done, or steps the body, leaves more of them to the others
 PACKED = 1 << 23  # a table of as many synapses keeps nothing but their parcels: 9 bytes a synapse, not 19
 RECEPTORS = {"ampa": (Ampa, Arrivals.ampa), "gaba": (Gaba, Arrivals.gaba), "gaba_slow": (GabaSlow, Arrivals.gaba_slow)}

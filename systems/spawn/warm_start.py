@@ -36,10 +36,14 @@ def warm_start(world: World, network: Network, profile: str, substeps: int) -> N
         parcel = table[Fanout.parcel] if Fanout in table else None
         delays, weights, posts = (None, None, None) if parcel is not None else (
             table[Synapse.delay], table[Synapse.weight], table[Synapse.post])  # fmt: skip
+        sources = np.flatnonzero(start[:, 0] < start[:, -1])
         for rows in some(start, chance, history):
-            number, when = np.nonzero(rng.random((rows.stop - rows.start, history), dtype=np.float32)
-                                      < chance[rows, None])  # fmt: skip
-            first, last = start[rows][number, 0], start[rows][number, -1]
+            begin, end = np.clip([sources[0], sources[-1] + 1], rows.start, rows.stop)
+            skip(rng, (begin - rows.start) * history)
+            number, when = np.nonzero(rng.random((end - begin, history), dtype=np.float32)
+                                      < chance[begin:end, None])  # fmt: skip
+            skip(rng, (rows.stop - end) * history)
+            first, last = start[begin:end][number, 0], start[begin:end][number, -1]
             lengths = last - first
             row = np.repeat(first - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(lengths.sum())
             if parcel is not None:
@@ -62,6 +66,16 @@ def warm_start(world: World, network: Network, profile: str, substeps: int) -> N
                 else:
                     post, amount = posts[whole], weights[whole] * np.float32(UNIT)
                 fill_slow(world, np.bincount(post.astype(np.int64), amount * source, total))
+
+
+def skip(rng: np.random.Generator, draws: int) -> None:
+    """Leave out an even number of float32 draws: of its words the generator makes four at a time, each good for two."""
+    words, source = int(draws) // 2, rng.bit_generator
+    left = min(words, 4 - source.state["buffer_pos"])  # of the four that are made already
+    source.random_raw(left, output=False)
+    if words > left:
+        source.advance((words - left) // 4)
+        source.random_raw((words - left) % 4, output=False)
 
 
 def some(start: np.ndarray, chance: np.ndarray, history: int):

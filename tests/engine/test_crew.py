@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine import crew as crews
-from engine.crew import ASIDE, BACK, FRONT, SECTION, Crew
+from engine.crew import ASIDE, BACK, FRONT, LATE, SECTION, WINDOW, Crew, Trial
 from engine.driver import viewer
 
 BYTES = viewer(numba.types.Array(numba.int64, 1, "C"))
@@ -86,13 +86,14 @@ def test_a_helper_without_work_sleeps_and_gets_up_again():
 
 
 def test_a_crew_that_is_let_go_takes_its_threads_along():
-    before = threading.active_count()
+    before = set(threading.enumerate())
     crew = Crew(3)
     crew.start()
-    assert threading.active_count() == before + 2
+    mine = set(threading.enumerate()) - before
+    assert len(mine) == 2
     crew.wake()
     del crew
-    assert until(lambda: threading.active_count() <= before)
+    assert until(lambda: not any(thread.is_alive() for thread in mine))
 
 
 def until(happened, seconds: float = 20.0) -> bool:
@@ -102,6 +103,58 @@ def until(happened, seconds: float = 20.0) -> bool:
             return True
         time.sleep(0.002)
     return False
+
+
+class Machine:
+    """A clock, and what a tick takes [ns] with help and without; `trial` has been asked `ticks` times."""
+
+    def __init__(self, helped: float, alone: float):
+        self.now, self.cost = 0, {True: helped, False: alone}
+        self.trial = Trial(lambda: self.now)
+        self.ways: list[bool] = []
+
+    def run(self, ticks: int) -> float:
+        """Share of these ticks with help."""
+        for _ in range(ticks):
+            self.ways.append(self.trial())
+            self.now += self.cost[self.ways[-1]]
+        return sum(self.ways[-ticks:]) / ticks
+
+
+@pytest.mark.parametrize(("helped", "alone", "share"), [(100, 200, 1.0), (200, 100, 0.0)])
+def test_the_faster_way_is_kept_to(helped, alone, share):
+    machine = Machine(helped, alone)
+    machine.run(2 * WINDOW)
+    assert machine.ways[:WINDOW] == [True] * WINDOW and not any(machine.ways[WINDOW:])
+    assert machine.run(60_000) == pytest.approx(share, abs=0.03)
+    assert machine.run(400_000) == pytest.approx(share, abs=0.003), "the way that lost is tried ever less often"
+
+
+def test_a_change_of_the_machine_is_found_out():
+    machine = Machine(100, 200)
+    machine.run(20_000)
+    machine.cost[True] = 2000
+    machine.run(2 * WINDOW * LATE)
+    assert machine.run(1000) < 0.1
+
+
+def test_a_trial_that_loses_badly_ends_at_once():
+    """Help that takes a thousand times as long costs a tick or two, not a window."""
+    machine = Machine(100, 100)
+    machine.run(WINDOW)
+    machine.cost[True] = 100_000
+    before = machine.now
+    machine.run(100_000)
+    assert machine.now - before < 1.3 * 100 * 100_000
+
+
+def test_time_between_runs_does_not_count():
+    machine = Machine(100, 200)
+    for _ in range(4000):
+        machine.run(10)
+        machine.trial.pause()
+        machine.now += 10**9 if machine.ways[-1] else 0
+    assert machine.run(10_000) > 0.9
 
 
 def test_slots_do_not_share_cache_lines():
