@@ -12,16 +12,15 @@ from tools.exam_figures import marks
 BEGUN = 0.2  # of the largest movement: onset on the way up, end on the way down
 REST_MS = 300.0  # before the stimulus, what movement is measured from
 LINGER_MS = 3000.0  # after the item's window, in which its end is looked for
-JOINTS = ("joint_angle", "joint_range", "joints_moved", "spectral_peak", "latency")
 
 
 def signal_of(scene, traces: dict):
     """(probe, joints) that the pictures follow: the first item's if that looks at joints, else the first that does."""
+    from systems.probes import KIND_OF
+
     by_name = {probe.name: probe for probe in scene.probes}
-    probes = [*(by_name[claim.probe] for claim in scene.expect), *scene.probes]
-    for probe in probes:
-        angles = probe.measure in JOINTS and len(traces[f"of/{probe.name}"]) == len(traces["tick"])
-        if angles:
+    for probe in (*(by_name[claim.probe] for claim in scene.expect), *scene.probes):
+        if KIND_OF.get(probe.measure) == "angle":  # a latency may be of anything
             return probe, [str(name) for name in traces[f"names/{probe.name}"]]
     return None, []
 
@@ -98,11 +97,12 @@ def photographed(one, condition: str, traces: dict) -> list[tuple[str, np.ndarra
         activation = traces.get("activation")
         frames = {name: stills.frame(traces["qpos"][k], None if activation is None else activation[k],
                                      int(traces["tick"][k])) for name, k in found.items()}  # fmt: skip
-        camera = stills.camera(list(frames.values()), part, view)
-        pictures = [(titled(name, frame.time_s), stills.draw(frame, camera)) for name, frame in frames.items()]
+        cameras = stills.cameras(list(frames.values()), part, view)
+        pictures = [(titled(name, frame.time_s), stills.draw(frame, camera))
+                    for (name, frame), camera in zip(frames.items(), cameras, strict=True)]  # fmt: skip
         if part is not None:
             name = "peak" if "peak" in frames else list(frames)[len(frames) // 2]
-            whole = stills.camera([frames[name]], None, view)
+            (whole,) = stills.cameras([frames[name]], None, view)
             pictures.append((f"whole body, {titled(name, frames[name].time_s)}", stills.draw(frames[name], whole)))
     return pictures
 

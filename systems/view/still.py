@@ -61,23 +61,26 @@ class Stills:
                 found.patch_rate[patches.index(action.step(tick)[1] if action.path else action.of)] = PRESSED_HZ
         return found
 
-    def camera(self, frames: list[ViewFrame], part: int | None, view) -> OrbitCamera:
-        """Where all the frames can be seen: the whole body, or a part (its row) with all that hangs on it. `view` sets
-        angles, and the distance from the whole body, if it likes."""
+    def cameras(self, frames: list[ViewFrame], part: int | None, view) -> list[OrbitCamera]:
+        """One for each frame, with the same angles and distance: all see the whole body from the same place, or each a
+        part (its row) with all that hangs on it, wherever that is. `view` sets angles, and the distance from the whole
+        body, if it likes."""
         body = self.stage.body
-        geoms = body.creature if part is None else self._below(part)
         fixed = {key: float(np.degrees(angle)) for key, angle in
                  (("azimuth_deg", view.azimuth), ("elevation_deg", view.elevation)) if angle is not None}  # fmt: skip
-        if part is not None:
-            whole = body.camera(frames[0].geom_xpos, **fixed)
-            fixed = {"azimuth_deg": whole.azimuth_deg, "elevation_deg": whole.elevation_deg}
-        centres = np.concatenate([frame.geom_xpos[geoms] for frame in frames])
-        radii = np.tile(body.bounds[geoms], len(frames))
-        camera = OrbitCamera.framing(centres, radii, self.stage.size[0] / self.stage.size[1], **fixed)
-        camera.distance *= 0.9 if part is None else 0.95  # the balls are larger than what they hold
+        whole = body.camera(frames[0].geom_xpos, **fixed)
+        fixed = {"azimuth_deg": whole.azimuth_deg, "elevation_deg": whole.elevation_deg}
+        geoms = body.creature if part is None else self._below(part)
+        groups = [frames] * len(frames) if part is None else [[frame] for frame in frames]
+        made = []
+        for group in groups:
+            centres = np.concatenate([frame.geom_xpos[geoms] for frame in group])
+            radii = np.tile(body.bounds[geoms], len(group))
+            made.append(OrbitCamera.framing(centres, radii, self.stage.size[0] / self.stage.size[1], **fixed))
+        distance = max(camera.distance for camera in made) * (0.9 if part is None else 0.95)  # balls hold less
         if part is None and view.distance is not None:
-            camera.distance = view.distance / 1000.0
-        return camera
+            distance = view.distance / 1000.0
+        return [camera.moved(distance=distance) for camera in made]
 
     def part_of(self, joints: list[str]) -> int | None:
         """The part that the joints' parts hang on in common; None where that is the root of the body."""

@@ -29,8 +29,9 @@ def test_a_picture_shows_the_pose_and_the_finger(stills, pose):
     bent = pose.copy()
     bent[joint] = np.radians(140)
     frames = [stills.frame(p, np.zeros(1), tick) for p, tick in ((pose, 0), (bent, 0), (pose, 2500), (pose, 4000))]
-    camera = stills.camera(frames, None, View())
-    rest, bent, pressed, after = (stills.draw(frame, camera).astype(int) for frame in frames)
+    cameras = stills.cameras(frames, None, View())
+    assert all((camera.target == cameras[0].target).all() for camera in cameras), "the camera stands still"
+    rest, bent, pressed, after = (stills.draw(f, c).astype(int) for f, c in zip(frames, cameras, strict=True))
     assert rest.shape == (120, 160, 3) and rest.std() > 5
     assert (np.abs(bent - rest).max(axis=2) > 30).sum() > 20
     lit = np.argwhere(np.abs(pressed - rest).max(axis=2) > 30)
@@ -43,10 +44,14 @@ def test_close_ups_show_what_the_joints_move(stills, pose):
     assert stills.model.body(foot).name == "foot_left"
     assert stills.part_of(["hip_flexion_left", "hip_flexion_right"]) == stills.row("pelvis")
     assert stills.part_of(["neck_rotation"]) is None and stills.part_of([]) is None and stills.row("chest") is None
-    whole, close = (stills.camera(frames, part, View()) for part in (None, foot))
+    lifted = pose.copy()
+    lifted[int(stills.model.joint("hip_flexion_left").qposadr[0])] = np.radians(130)
+    frames.append(stills.frame(lifted, None, 0))
+    (whole, _), close = (stills.cameras(frames, part, View()) for part in (None, foot))
     at = stills.model.geom_bodyid == foot
-    assert close.distance < 0.5 * whole.distance
-    assert np.linalg.norm(close.target - frames[0].geom_xpos[at].mean(axis=0)) < 0.04
+    for frame, camera in zip(frames, close, strict=True):
+        assert camera.distance == close[0].distance < 0.3 * whole.distance
+        assert np.linalg.norm(camera.target - frame.geom_xpos[at].mean(axis=0)) < 0.04, "it follows the foot"
     with pytest.raises(UserError, match="no part of the body is called tail"):
         stills.row("tail")
 
