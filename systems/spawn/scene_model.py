@@ -860,8 +860,8 @@ class ExperimentClaim(Part):
             raise misfit("needs `in`, the condition it holds in", "between")
         if form != "between" and self.in_ is not None:
             raise misfit(f"goes with between, not with {form}", "in")
-        for key, value, fits in (("mean", self.mean, "between"), ("within", self.within is not None, "same"), ("test", self.test != "permutation",
-                                                                              "greater")):  # fmt: skip
+        for key, fits in (("mean", "between"), ("within", "same"), ("test", "greater")):
+            value = getattr(self, key) not in (False, None, "permutation")
             if value and form != fits:
                 raise misfit(f"goes with {fits}, not with {form}", key)
         if self.pair is not None and self.pair[0] == self.pair[1]:
