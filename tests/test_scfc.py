@@ -1,4 +1,4 @@
-"""The scene of resting connectivity at full length, one seed of its five: what holds, and what falls short by how much."""
+"""The scene of resting connectivity at full length, one of its five seeds: what holds, and what falls short."""
 
 import pytest
 
