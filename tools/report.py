@@ -188,7 +188,7 @@ def claim_row(c: dict, results: dict) -> str:
     """One claim: what, against what, how many seeds, the effect with its interval, the reference's figure, verdict."""
     unit = c["unit"]
     if "between" in c:
-        what = f"{c['outcome']} in {c['in']}: {verdicts.range_of(c['between'], unit)}"
+        what = f"{'mean ' * c.get('mean', False)}{c['outcome']} in {c['in']}: {verdicts.range_of(c['between'], unit)}"
         control, interval = "a band", results["outcomes"][c["outcome"]]["conditions"][c["in"]]["interval"]
         n = f"{c['holds']} of {c['seeds']} in it"
         statistics = ("", "", "")

@@ -87,20 +87,24 @@ def results(name: str, scene, seeds: list[int], trials: Trials, failed: list[dic
 
 
 def ranged(claim, name: str, seeds: list[int], trials: Trials) -> dict:
-    """An outcome lies in its range in so many of the seeds."""
+    """An outcome lies in its range in so many of the seeds, or its mean does."""
     values = values_of(trials, claim.outcome, claim.in_, seeds)
     known = values[~np.isnan(values)]
     holds, none = sum(claim.holds(value) for value in values.tolist()), int(values.size - known.size)
+    mean = float(known.mean()) if known.size else math.nan
     return {
         "in": claim.in_,
         "between": list(claim.bounds),
         "share": claim.share,
         "seeds": len(seeds),
         "none": none,
-        "value": float(known.mean()) if known.size else math.nan,
+        "value": mean,
+        "mean": claim.mean,
         "holds": holds,
         "share_held": holds / len(seeds),
-        "pass": holds >= claim.share * len(seeds) - 1e-9,
+        "pass": claim.holds(mean) and known.size >= claim.share * len(seeds) - 1e-9
+        if claim.mean
+        else (holds >= claim.share * len(seeds) - 1e-9),
         "note": f"{none} of {len(seeds)} seeds without a value" if none else None,
     }
 
@@ -189,8 +193,9 @@ def claim_rows(found: dict) -> list[tuple[str, ...]]:
             dz = "" if c["dz"] is None else f"{c['dz']:.2f}"
             rows.append((what, effect, held, f"{c['p']:.2g}", f"{c['q']:.2g}", dz, verdict))
         else:
-            held = f"{c['holds']} of {c['seeds']}, needs {math.ceil(c['share'] * c['seeds'] - 1e-9)}"
-            what = f"{c['outcome']}: in {c['in']} {range_of(c['between'], c['unit'])}"
+            need = "needs the mean" if c["mean"] else f"needs {math.ceil(c['share'] * c['seeds'] - 1e-9)}"
+            held = f"{c['holds']} of {c['seeds']}, {need}"
+            what = f"{'mean ' * c['mean']}{c['outcome']}: in {c['in']} {range_of(c['between'], c['unit'])}"
             rows.append((what, text_of(c["value"], c["unit"]), held, "", "", "", verdict))
     return rows
 

@@ -910,6 +910,8 @@ class ExperimentClaim(Part):
     """The condition in which the outcome lies `between`."""
     between: list[NumberOrText | None] | None = Field(None, min_length=2, max_length=2)
     """Lowest and highest value, in the outcome's unit; null leaves that side open."""
+    mean: bool = False
+    """Of between: the mean over the seeds must lie in the range, whatever a single one does."""
     greater: list[Name] | None = Field(None, min_length=2, max_length=2)
     """Two conditions; in the first the outcome is greater, on average over seeds (paired `test` with FDR)."""
     same: list[Name] | None = Field(None, min_length=2, max_length=2)
@@ -938,8 +940,8 @@ class ExperimentClaim(Part):
             raise misfit("needs `in`, the condition it holds in", "between")
         if form != "between" and self.in_ is not None:
             raise misfit(f"goes with between, not with {form}", "in")
-        for key, value, fits in (("within", self.within is not None, "same"), ("test", self.test != "permutation",
-                                                                              "greater")):  # fmt: skip
+        for key, fits in (("mean", "between"), ("within", "same"), ("test", "greater")):
+            value = getattr(self, key) not in (False, None, "permutation")
             if value and form != fits:
                 raise misfit(f"goes with {fits}, not with {form}", key)
         if self.pair is not None and self.pair[0] == self.pair[1]:

@@ -56,6 +56,14 @@ def test_a_share_of_nine_tenths_is_18_of_20(inside, passes):
     assert (claim["holds"], claim["seeds"], claim["pass"]) == (inside, 20, passes) and found["pass"] is passes
 
 
+def test_a_mean_in_the_range_is_enough_where_it_is_asked_for():
+    claim = {**RANGE, "mean": True}
+    assert judge(scene([claim]), function=[30.0, 5.0, 1.0])["claims"][0]["pass"] is True  # mean 12
+    assert judge(scene([claim]), function=[25.0, 3.0, 1.0])["claims"][0]["pass"] is False  # 9.7
+    assert judge(scene([claim]), function=[30.0, 5.0, math.nan])["claims"][0]["pass"] is False  # a third without one
+    assert "needs the mean" in verdicts.markdown(judge(scene([claim]), function=[30.0, 5.0, 1.0]))
+
+
 def test_a_trial_without_a_value_does_not_hold():
     found = judge(scene([RANGE]), function=[12.0] * 17 + [math.nan] * 3)
     claim = found["claims"][0]
@@ -161,6 +169,7 @@ def test_the_reference_stands_beside_ours_in_its_unit():
         ({"outcome": "a", "same": ["function", "function"]}, "twice"),
         ({**SAME, "between": [1, 2], "in": "sham"}, "between and same"),
         ({**GREATER, "within": "2 Hz"}, "goes with same, not with greater"),
+        ({**SAME, "mean": True}, "goes with between, not with same"),
         ({**SAME, "test": "wilcoxon"}, "goes with greater, not with same"),
         ({**SAME, "within": "2 ms"}, "2 ms"),
         ({**SAME, "within": "0 Hz"}, "above zero"),
