@@ -1137,7 +1137,7 @@ class Scene(Part):
                 raise misfit(f"needs a {lacking}, this scene has none", "actions", number, "do", verb)
         for word in ("look", "sound", "reward"):
             name = getattr(self.shell, word)
-            if name is None:
+            if name is None or not self.actions:  # a scene that drops its actions need not drop their words too
                 continue
             action = next((a for a in self.actions if a.name == name), None)
             if action is None:
