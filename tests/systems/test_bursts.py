@@ -134,11 +134,11 @@ def test_no_breath_without_recurrent_excitation_or_premotor_cells():
 def test_the_newborn_moves_all_over_without_a_rhythm_and_not_without_premotor_cells():
     values = {}
     for lesion in ("", "spinal_segments.*.propriospinal"):
-        sim = load("experiments/general_movements", seed=2, overrides=["duration=30 s"])
+        sim = load("experiments/general_movements", seed=2, overrides=["duration=33 s"])
         if lesion:
             sim.silence(lesion)
         probes = Probes(sim)
-        sim.run("30 s")
+        sim.run("33 s")
         values[lesion] = probes.values()
     whole, cut = values.values()
     assert whole["joints"] >= 8

@@ -24,6 +24,8 @@ timeline:
 actions:
   - {{name: nudge, key: c, last: 30 ms, do: {{push: {{part: head, force: 2 N}}}}}}
   - {{name: lean, key: x, do: {{tilt: {{angle: 10 deg}}}}}}
+  - {{name: flash, key: b, last: 7 ms, do: {{brighten: {{level: 20}}}}}}
+  - {{name: face, last: 31 ms, do: {{show: {{pattern: face, from: 20 deg, to: -20 deg, takes: 11 ms}}}}}}
 probes:
   - {{name: rate, measure: rate_hz, of: {PALM}, from: 10 s, to: 20 s}}
 expect:
@@ -73,6 +75,8 @@ SCRIPT = [
     (10, c.SceneAction("lean")),
     (30, c.SceneAction("lean")),
     (10, c.Restore("spinal_segments.lips.*")),
+    (3, c.SceneAction("flash")),
+    (5, c.SceneAction("face")),
     (40, None),
 ]
 
@@ -98,7 +102,7 @@ def session(cord, tmp_path_factory):
 
 def test_the_script_has_every_verb():
     given = {x.verb for _, x in SCRIPT if isinstance(x, c.Act)}
-    assert given | {"stimulate", "inhibit", "silence", "restore"} == set(VERBS)
+    assert given | {"stimulate", "inhibit", "silence", "restore", "brighten", "show"} == set(VERBS)
 
 
 def test_a_saved_session_replays_to_the_same_spikes(session):
@@ -242,7 +246,7 @@ def until(condition, seconds: float = 20.0) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("threads", "ticks"), [(1, 600), (2, 60)])
+@pytest.mark.parametrize(("threads", "ticks"), [(1, 600), (2, 300)])
 def test_watching_changes_no_spike(cord, threads, ticks):
     """One plain run, and one in the player's thread under a view that asks for every frame it can get."""
     plain = load(cord).run(ticks)
