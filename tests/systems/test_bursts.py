@@ -145,4 +145,4 @@ def test_the_newborn_moves_all_over_without_a_rhythm_and_not_without_premotor_ce
     for part in ("arms", "elbows", "hips", "knees"):
         assert whole[f"{part}_peak"] < 0.5, part
     assert whole["together"] > 0.1, "limbs move together in a bout"
-    assert cut["joints"] < whole["joints"] and cut["knee"] < 0.7 * whole["knee"]
+    assert cut["joints"] < whole["joints"] and cut["shoulder"] < 0.7 * whole["shoulder"]
