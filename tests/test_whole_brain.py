@@ -71,7 +71,8 @@ def test_every_structure_has_its_story():
 def test_a_structure_does_its_job_and_not_in_sham_or_lesion(name, tmp_path):
     """Three held-out seeds: the effect is there, absent in sham, gone with the lesion; differences have their sign."""
     out = tmp_path / "out"
-    main(["experiment", f"structures/{name}", "--smoke", "--workers", "2", "--out", str(out), "--quiet"])
+    main(["experiment", f"structures/{name}", "--seeds", "3", "--workers", "2", "--out", str(out), "--quiet"])
     claims = json.loads((out / "results.json").read_text())["claims"]
-    assert claims and not [c for c in claims if c["pass"] is False]
-    assert all(c["value"] > 0 for c in claims if "greater" in c)
+    assert claims
+    for claim in claims:  # three seeds are too few for a test of a difference
+        assert claim["value"] > 0 if "greater" in claim else claim["pass"], claim
