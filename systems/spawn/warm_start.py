@@ -27,23 +27,22 @@ def warm_start(world: World, network: Network, profile: str, substeps: int) -> N
             chance[p.neurons] = band.target / 1000.0
     if not chance.any():
         return
-    rng = world.streams.generator("warm start")
-    for name, receptor in network.receptor_of.items():
-        table, component = world.tables[name], RECEPTORS[receptor][0]
-        start, ring = fanout_of(table), world.tables[f"synapses_{receptor}"][Fanout.ring]
-        slots, total = ring.shape
-        history = slots + PAST
+    tables = {}
+    for name in network.receptor_of:
+        ring = world.tables[f"synapses_{network.receptor_of[name]}"][Fanout.ring]
+        tables[name] = fanout_of(world.tables[name]), ring
+    history = PAST + max(ring.shape[0] for _, ring in tables.values())
+    sources, ago = surrogates(world, network, chance, history)
+    for name, (start, ring) in tables.items():
+        component, table = RECEPTORS[network.receptor_of[name]][0], world.tables[name]
+        total = ring.shape[1]
         parcel = table[Fanout.parcel] if Fanout in table else None
         delays, weights, posts = (None, None, None) if parcel is not None else (
             table[Synapse.delay], table[Synapse.weight], table[Synapse.post])  # fmt: skip
-        sources = np.flatnonzero(start[:, 0] < start[:, -1])
         for rows in some(start, chance, history):
-            begin, end = np.clip([sources[0], sources[-1] + 1], rows.start, rows.stop)
-            skip(rng, (begin - rows.start) * history)
-            number, when = np.nonzero(rng.random((end - begin, history), dtype=np.float32)
-                                      < chance[begin:end, None])  # fmt: skip
-            skip(rng, (rows.stop - end) * history)
-            first, last = start[begin:end][number, 0], start[begin:end][number, -1]
+            here = slice(*np.searchsorted(sources, [rows.start, rows.stop]))
+            number, when = sources[here], -1 - ago[here]
+            first, last = start[number, 0], start[number, -1]
             lengths = last - first
             row = np.repeat(first - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(lengths.sum())
             if parcel is not None:
@@ -53,7 +52,7 @@ def warm_start(world: World, network: Network, profile: str, substeps: int) -> N
             else:
                 post, delay = posts[row], delays[row]
                 amount = (weights[row] * np.float32(UNIT) + np.float32(0.5)).astype(np.int64)
-            arrival = np.repeat(when - history, lengths) + delay  # tick of arrival; the run starts at 0
+            arrival = np.repeat(when, lengths) + delay  # tick of arrival; the run starts at 0
             coming = arrival >= 0
             add_arrivals(ring, arrival[coming], post[coming], amount[coming])
             past = (arrival < 0) & (arrival >= -PAST)
@@ -68,14 +67,29 @@ def warm_start(world: World, network: Network, profile: str, substeps: int) -> N
                 fill_slow(world, np.bincount(post.astype(np.int64), amount * source, total))
 
 
-def skip(rng: np.random.Generator, draws: int) -> None:
-    """Leave out an even number of float32 draws: of its words the generator makes four at a time, each good for two."""
-    words, source = int(draws) // 2, rng.bit_generator
-    left = min(words, 4 - source.state["buffer_pos"])  # of the four that are made already
-    source.random_raw(left, output=False)
-    if words > left:
-        source.advance((words - left) // 4)
-        source.random_raw((words - left) % 4, output=False)
+def surrogates(world: World, network: Network, chance: np.ndarray, history: int) -> tuple[np.ndarray, np.ndarray]:
+    """Poisson spikes of the last `history` ticks: each one's neuron, ascending, and how many ticks ago it was.
+
+    Each population draws from its own stream, latest tick first: neither others nor a longer history move its draws.
+    `chance` [neurons] is the probability of a spike in a tick.
+    """
+    sources, ticks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for p in sorted(network.populations, key=lambda p: p.first):
+        if chance[p.first] == 0.0:
+            continue
+        rng = world.streams.generator(f"warm start/{p.name}")
+        at_once = max(1, TOGETHER // p.count)
+        ago, number = [], []
+        for begin in range(0, history, at_once):
+            drawn = rng.random((min(at_once, history - begin), p.count), dtype=np.float32)
+            tick, row = np.nonzero(drawn < chance[p.first])
+            ago.append(tick + begin)
+            number.append(row + p.first)
+        ago, number = np.concatenate(ago), np.concatenate(number)
+        order = np.argsort(number, kind="stable")
+        sources.append(number[order])
+        ticks.append(ago[order])
+    return np.concatenate(sources), np.concatenate(ticks)
 
 
 def some(start: np.ndarray, chance: np.ndarray, history: int):
