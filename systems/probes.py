@@ -780,7 +780,8 @@ RHYTHMIC = ("cycle_frequency", "cycle_cv", "phase_vector", "cycle_ratio")
 
 
 def rhythm_of(measure: str, ids, ticks, rows: np.ndarray, others: np.ndarray | None, start: int, stop: int) -> float:
-    """Frequency, variability or phase of the bursts of all `rows` together, or how many there are for each of `others`; NaN where there are none."""
+    """Frequency, variability or phase of the bursts of all `rows` together, or how many there are for each of `others`;
+    NaN where there are none."""
     bins = (stop - start) // RHYTHM_MS
     if bins < 100:
         return math.nan

@@ -9,8 +9,8 @@ from engine.system import system
 
 
 @system(
-    reads=[Milk.mouth, Milk.stomach, Inputs.spread, Filling.of_stomach, Filling.gain, Filling.half_volume, Filling.first,
-           Filling.count],
+    reads=[Milk.mouth, Milk.stomach, Inputs.spread, Filling.of_stomach, Filling.gain, Filling.half_volume,
+           Filling.first, Filling.count],
     writes=[Inputs.sense],
 )  # fmt: skip
 @kernel

@@ -18,12 +18,12 @@ NIPPLE_N = 0.05  # less force than this on the tongue, and there is no nipple in
     writes=[Milk.mouth, Milk.stomach, Gullet.activation],
 )  # fmt: skip
 @kernel
-def swallow(n, sensors, fired, offered, opener_sensor, nipple_sensor, first, count, decay, twitch, empties, mouth, stomach,
-            activation):  # fmt: skip
+def swallow(n, sensors, fired, offered, opener_sensor, nipple_sensor, first, count, decay, twitch, empties, mouth,
+            stomach, activation):  # fmt: skip
     """Milk drawn = offered x shortening of the jaw's opener, milk swallowed = empties x activation; n = pools.
 
-    Suction draws milk as the jaw falls (Wolff 1968, Pediatrics 42:943). Activation follows the spikes of the pool as that
-    of a muscle does (`muscle_drive`). Volumes in millilitres.
+    Suction draws milk as the jaw falls (Wolff 1968, Pediatrics 42:943). Activation follows the spikes of the pool as
+    that of a muscle does (`muscle_drive`). Volumes in millilitres.
     """
     for g in range(n):
         if sensors[nipple_sensor[g]] > NIPPLE_N and sensors[opener_sensor[g]] < 0.0:

@@ -144,8 +144,8 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
-    "cycle_ratio", "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale", "timescale_map",
-    "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
+    "cycle_ratio", "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale",
+    "timescale_map", "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
                  "limbs_together", "limbs_in_step", "upright_time", "joint_change", "joint_correlation",
@@ -746,8 +746,9 @@ class Probe(Part):
     """Of what: a glob over populations, or a joint, a muscle, a body part."""
     with_: Selector | None = Field(None, alias="with")
     """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared. For
-    cycle_ratio: whose cycles are counted against. For limbs_together and limbs_in_step: further joints, of other limbs. For joint_correlation: the other joints. For
-    joint_angle and joint_change: joints whose own is taken from it. For counter_rotation: the joint that is turned."""
+    cycle_ratio: whose cycles are counted against. For limbs_together and limbs_in_step: further joints, of other limbs.
+    For joint_correlation: the other joints. For joint_angle and joint_change: joints whose own is taken from it. For
+    counter_rotation: the joint that is turned."""
     phase: Name | None = None
     """A phase of the scene as the window, in place of `from` and `to`."""
     from_: non_negative(Time) = Field(0.0, alias="from")
