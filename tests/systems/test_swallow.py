@@ -10,8 +10,8 @@ from components.network import Inputs, Spikes
 from encephagen import load
 from engine.errors import UserError
 from engine.world import World
-from systems.sense_filling import sense_filling
 from systems.probes import Probes
+from systems.sense_filling import sense_filling
 from systems.spawn.body import load_body
 from systems.swallow import MOUTH_ML, swallow
 from systems.timeline import Targets
