@@ -1,7 +1,7 @@
 """Text with a unit -> number in the base unit of its dimension, and the pydantic types that scenes are made of.
 
-Base units: ms, mV, Hz, N, N m, mm, m/s, mV/ms, rad, kg, kg/m3, Pa s, 1. A number alone is never enough where a unit is needed
-(fractions have none), NaN and infinity are refused. pydantic itself is imported only when a model is built.
+Base units: ms, mV, Hz, N, N m, mm, m/s, mV/ms, rad, kg, kg/m3, Pa s, 1. A number alone is never enough where a unit is
+needed (fractions have none), NaN and infinity are refused. pydantic itself is imported only when a model is built.
 """
 
 import math

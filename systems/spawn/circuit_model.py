@@ -71,7 +71,7 @@ class SenseSpec(Part):
     Canal and otolith cells are per name of a group: forward, backward (about the ears), left, right (about the nose),
     and turn_left, turn_right for canals, up, down for otoliths."""
     gain: positive(Potential)
-    """Drive at full stretch / maximum force / far above half_force or half_depth / per rad/s / per g / at a contrast of 1."""
+    """Drive at full stretch / maximum force / far above half_force (half_depth) / per rad/s / per g / at contrast 1."""
     velocity_gain: non_negative(Potential) = 0.0
     """Drive per (range/s)^(5/8) of lengthening."""
     half_force: Text = "0.2 N"

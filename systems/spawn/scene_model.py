@@ -270,7 +270,10 @@ class Brain(Part):
 
 
 class Water(Part):
-    """Water in which the body is: it bears what is under its surface, and drags on what moves, above the surface too."""
+    """Water in which the body is: it bears what is under its surface, and drags on all that moves.
+
+    Bodies of balls, capsules and ellipsoids only.
+    """
 
     surface: bounded(Length, ge="-10 m", le="10 m")
     """Height of the surface over the floor."""

@@ -1,4 +1,4 @@
-"""Water as a world: what of a body displaces how much of it, and the sensors that tell which patches of skin are under it.
+"""Water as a world: what of a body displaces how much of it, and sensors that tell which patches of skin are under it.
 
 Everything here happens in memory, once, when a body is loaded for a scene that has water: its MJCF file stays as it is,
 and a scene without water knows nothing of this file. Drag is MuJoCo's own, of each part's box of equal inertia, in the
@@ -100,7 +100,8 @@ def ellipsoids(kind: int, size: np.ndarray, name: str = "") -> list[tuple]:
         what = mujoco.mjtGeom(kind).name.removeprefix("mjGEOM_").lower()
         raise UserError(f"water: geom {name or '(unnamed)'}: expected a sphere, capsule or ellipsoid, got a {what}")
     radius, middle = float(size[0]), float(size[1])
-    thick = middle / SLICES  # half of a slice; variances: a slice r2/4, t2/3; half a ball r2/5, 19/320 r2; ellipsoid a2/5
+    # variances across and along: of a slice r2/4 and t2/3, of half a ball r2/5 and 19/320 r2, of an ellipsoid a2/5 each
+    thick = middle / SLICES  # half of a slice
     across, along = radius * math.sqrt(5 / 4), thick * math.sqrt(5 / 3)
     pieces = [((0.0, 0.0, -middle + (2 * k + 1) * thick), (across, across, along), math.pi * radius**2 * 2 * thick)
               for k in range(SLICES)]  # fmt: skip
