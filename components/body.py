@@ -59,11 +59,11 @@ class Vestibular(Component):
 
 
 class TouchPatch(Component):
-    """One row per patch of skin."""
+    """One row per patch of skin and what is felt there: pressure, or water over it."""
 
-    sensor = column("i4", unit="1", doc="Address of the contact-force reading.")
+    sensor = column("i4", unit="1", doc="Address of the reading: contact force, or depth under the water's surface.")
     gain = column("f4", unit="mV", doc="Drive far above `half_force`; half of it there.")
-    half_force = column("f4", unit="N", doc="Force of half-maximal drive.")
+    half_force = column("f4", unit="N or m", doc="Force, or depth, of half-maximal drive.")
     first = column("i4", unit="neuron", doc="First afferent in the table that carries them.")
     count = column("i4", unit="neuron", doc="Afferents.")
     presser = column("i4", unit="1", init=-1, doc="Actuator of the examiner's fingertip, -1 if there is none.")

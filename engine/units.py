@@ -1,7 +1,7 @@
 """Text with a unit -> number in the base unit of its dimension, and the pydantic types that scenes are made of.
 
-Base units: ms, mV, Hz, N, N m, mm, m/s, mV/ms, rad, kg, mL, 1. A number alone is never enough where a unit is needed
-(fractions have none), NaN and infinity are refused. pydantic itself is imported only when a model is built.
+Base units: ms, mV, Hz, N, N m, mm, m/s, mV/ms, rad, kg, mL, kg/m3, Pa s, 1. A number alone is never enough where a unit
+is needed (fractions have none), NaN and infinity are refused. pydantic itself is imported only when a model is built.
 """
 
 import math
@@ -42,11 +42,14 @@ DIMENSIONS = {
     "angle": Dimension("an angle", _sizes(rad=1.0, deg=_DEGREE)),
     "mass": Dimension("a mass", _sizes(kg="1", g="0.001", mg="0.000001")),
     "volume": Dimension("a volume", _sizes(mL="1", uL="0.001", L="1000")),
+    "density": Dimension("a density", _sizes(**{"kg/m3": "1", "g/cm3": "1000"})),
+    "viscosity": Dimension("a viscosity", _sizes(**{"Pa s": "1", "mPa s": "0.001"})),
     "fraction": Dimension("a fraction", _sizes(**{"": "1", "%": "0.01"})),
 }
 DIMENSIONS["frequency"] = DIMENSIONS["rate"]
 
 _SPELLINGS = {"µs": "us", "μs": "us", "µm": "um", "μm": "um", "µV": "uV", "μV": "uV", "°": "deg"}
+_SPELLINGS |= {"kg/m³": "kg/m3", "g/cm³": "g/cm3"}
 _SPELLINGS |= {f"{n}{dot}m": f"{n} m" for n in ("N", "mN") for dot in ("", "*", "·", ".")}
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(\S.*?)?\s*", re.ASCII)
@@ -207,6 +210,8 @@ Drive = Annotated[float, Quantity("drive")]  # mV/ms
 Angle = Annotated[float, Quantity("angle")]  # rad
 Mass = Annotated[float, Quantity("mass")]  # kg
 Volume = Annotated[float, Quantity("volume")]  # mL
+Density = Annotated[float, Quantity("density")]  # kg/m3
+Viscosity = Annotated[float, Quantity("viscosity")]  # Pa s
 Fraction = Annotated[float, Quantity("fraction")]  # 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,37 @@ def pass_on(ctrl, hand, joint_torque, wrench, gravity, hold, carry, holder, hold
     return carried
 
 
+@kernel
+def bear(surface, weight, geom, part, at, half, volume, place, turn, middle, to_parts):
+    """Add water's lift to the force and torque on each part [parts, 6]; `weight` is the water's, N/m3, z points up.
+
+    Of each ellipsoid (systems/spawn/water.py) the volume under the surface displaces water, exactly: what a plane cuts
+    off an ellipsoid is what it cuts off a ball, stretched. Archimedes; drag is MuJoCo's.
+    """
+    for k in range(geom.shape[0]):
+        g, p = geom[k], part[k]
+        lie = turn[g]  # row-major
+        x = place[g, 0] + lie[0] * at[k, 0] + lie[1] * at[k, 1] + lie[2] * at[k, 2]
+        y = place[g, 1] + lie[3] * at[k, 0] + lie[4] * at[k, 1] + lie[5] * at[k, 2]
+        z = place[g, 2] + lie[6] * at[k, 0] + lie[7] * at[k, 1] + lie[8] * at[k, 2]
+        a, b, c = lie[6] * half[k, 0], lie[7] * half[k, 1], lie[8] * half[k, 2]
+        reach = math.sqrt(a * a + b * b + c * c)  # of the ellipsoid, upwards
+        u = (surface - z) / reach
+        if u <= -1.0:
+            continue
+        force = weight * volume[k]
+        if u < 1.0:
+            cut = 2.0 + 3.0 * u - u * u * u  # 4 x the part of a ball of radius 1 that lies below u
+            force *= 0.25 * cut
+            low = -0.75 * (1.0 - u * u) * (1.0 - u * u) / cut / reach  # the middle of that part lies this much lower
+            a, b, c = a * half[k, 0] * low, b * half[k, 1] * low, c * half[k, 2] * low
+            x += lie[0] * a + lie[1] * b + lie[2] * c
+            y += lie[3] * a + lie[4] * b + lie[5] * c
+        to_parts[p, 2] += force
+        to_parts[p, 3] += (y - middle[p, 1]) * force
+        to_parts[p, 4] -= (x - middle[p, 0]) * force
+
+
 class Physics:
     """The body's physics: a mujoco model and its data, advanced by physics_step and read by probes and the view."""
 
@@ -53,6 +85,13 @@ class Physics:
                        data.mocap_pos, data.mocap_quat)  # fmt: skip
         self._columns: tuple | None = None
         self.readings = data.sensordata
+        if (water := self.body.water) is not None:
+            weight = water.density * abs(float(self.model.opt.gravity[2]))
+            self._lifted = (water.surface_m, weight, water.geom, water.part, water.at, water.half, water.volume,
+                          data.geom_xpos, data.geom_xmat, data.xipos, data.xfrc_applied)  # fmt: skip
+            self._bear = entry(bear.compiled, self._lifted)
+        else:
+            self._bear = None
         step = _c_function("mj_step")
         self._native = (step, self.model._address, data._address) if step is not None else None
 
@@ -69,6 +108,16 @@ class Physics:
             self._columns, self._pass = columns, entry(pass_on.compiled, (*columns, *self.inputs))
         return self._pass(*columns, *self.inputs)
 
+    @property
+    def wet(self) -> bool:
+        """Whether there is water."""
+        return self._bear is not None
+
+    def lift(self) -> None:
+        """Let the water lift what is under its surface now, not where the last step saw it."""
+        self._mujoco.mj_kinematics(self.model, self.data)
+        self._bear(*self._lifted)
+
     def native_step(self) -> tuple[int, int, int] | None:
         """The next step as a C function and what to call it with; None if it takes Python."""
         if self._native is None or self.environment is not None:
@@ -83,6 +132,8 @@ class Physics:
         each body step, and steps its `data` when it is time. Its model must be this body's, sensors included."""
         if model.nsensordata != self.model.nsensordata or model.nu != self.model.nu:
             raise UserError(f"body {self.body.name}: expected an environment made with this body's model")
+        if self.wet:
+            raise UserError(f"body {self.body.name}: an environment that steps it has no water")
         self.model, self.data, self.environment = model, data, advance
         self._point()
 
@@ -176,6 +227,8 @@ def hand_over(n, ctrl, hand, joint_torque, wrench, grip, gravity, hold, sensors,
         physics.inputs[-1][:] = holder_turn
     if grip[0, 0] > 0:
         physics.pull(grip)
+    if physics.wet:
+        physics.lift()
 
 
 def advance(*arguments):

@@ -176,6 +176,8 @@ class Targets:
             return
         if self.body is None:
             raise UserError(f"{action.verb}: this scene has no body")
+        if action.verb == "tilt" and self.body.water is not None:
+            raise UserError("tilt: expected a world without water, whose surface stays level")
         if action.verb == "stroke":
             for _, patch in action.path:
                 self.presser(patch, "stroke")

@@ -34,7 +34,8 @@ READ = {
     "systems/probes.py": POSE | HANDS,  # a probe measures, and no system reads what it measured
     "systems/sample_record.py": POSE | HANDS,  # so does a record
     "systems/view/": POSE | HANDS,  # the view draws a copy
-    "systems/physics_step.py": HANDS | {"sensordata"},  # owns the physics; hands over sensor readings, nothing else
+    # owns the physics; hands over sensor readings, nothing else; water lifts what is under its surface
+    "systems/physics_step.py": HANDS | {"sensordata", "geom_xpos", "geom_xmat", "xipos"},
     "systems/spawn/body.py": HANDS | {"qpos", "qvel"},  # lays a body out in its pose before the first tick
     "systems/spawn/build.py": {
         "sensordata",

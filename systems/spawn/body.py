@@ -16,7 +16,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from engine.errors import UserError
-from engine.units import Angle, Fraction, Length, Time, Torque, bounded, positive, shown
+from engine.units import Angle, Density, Fraction, Length, Time, Torque, bounded, positive, shown
+from systems.spawn.water import Water, add_water, fill
 
 if TYPE_CHECKING:
     import mujoco
@@ -126,6 +127,7 @@ class BodyFile(_Strict):
     head: HeadSpec
     eyes: EyesSpec | None = None
     mouth: MouthSpec | None = None
+    density: dict[str, positive(Density)] = {}  # globs over parts -> what it displaces in water: mass / density
     poses: dict[Name, PoseSpec]
     default_pose: Name
     fell: FellSpec | None = None
@@ -275,6 +277,7 @@ class Body:
     eyes: dict[str, str] = field(default_factory=dict)  # side -> sensor of how the eye is turned; empty: no eyes
     mouth: MouthSpec | None = None
     poses: dict[str, PoseSpec] = field(default_factory=dict, repr=False)
+    water: Water | None = field(default=None, repr=False)
     _sensors: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     def sensor_address(self, name: str) -> tuple[int, int]:
@@ -330,14 +333,15 @@ def body_names() -> list[str]:
     return sorted(path.stem for path in BODY_FOLDER.glob("*.yaml"))
 
 
-def load_body(name: str, pose: str | None = None) -> Body:
-    """Load a shipped body by bare name, or any body by the path of its YAML file, in `pose` (none: its default)."""
+def load_body(name: str, pose: str | None = None, water=None) -> Body:
+    """Load a shipped body by bare name, or any body by the path of its YAML file, in `pose` (none: its default);
+    `water`: the scene's, if it has any."""
     path = body_path(name)
     spec = read_body_file(name)
     chosen = spec.poses.get(pose or spec.default_pose)
     if chosen is None:
         raise UserError(f"{path}: poses: expected one of {', '.join(spec.poses)}, got {shown(pose)}")
-    model = _compile(spec, path)
+    model, immersed = _compile(spec, path, water)
     find = _Finder(model, path)
     step_ms = round(model.opt.timestep * 1000, 9)
     if step_ms != spec.step:
@@ -359,7 +363,7 @@ def load_body(name: str, pose: str | None = None) -> Body:
         pose=pose or spec.default_pose, qpos=qpos, qvel=qvel, mocap_pos=mocap_pos, mocap_quat=mocap_quat,
         active_equalities=chosen.active, muscles=tuple(m for pair in spec.pairs() for m in _muscles(pair, find)),
         patches=tuple(_patches(spec, find)), gyro=spec.head.gyro, accel=spec.head.accel, fell=_fell(spec.fell, find),
-        eyes=eyes, mouth=spec.mouth, poses=spec.poses, _sensors=sensors,
+        eyes=eyes, mouth=spec.mouth, poses=spec.poses, water=immersed, _sensors=sensors,
     )  # fmt: skip
 
 
@@ -436,8 +440,8 @@ class _Finder:
         return index
 
 
-def _compile(spec: BodyFile, path: Path) -> mujoco.MjModel:
-    """The MJCF as it stands, or gymnasium's with our sensors added."""
+def _compile(spec: BodyFile, path: Path, water) -> tuple[mujoco.MjModel, Water | None]:
+    """The MJCF as it stands, or gymnasium's with our sensors added; in water, if there is any."""
     import mujoco
 
     file = path.parent / spec.model
@@ -449,7 +453,12 @@ def _compile(spec: BodyFile, path: Path) -> mujoco.MjModel:
         mjcf = mujoco.MjSpec.from_file(str(file))
         if spec.model.startswith(GYMNASIUM):
             _add_senses(mjcf, spec, path)
-        return mjcf.compile()
+        if water is None:
+            return mjcf.compile(), None
+        add_water(mjcf, [_with_side(stem, side) for stem, patch in spec.patches.items() for side in patch.each()],
+                  water.surface / 1000.0)  # fmt: skip
+        model = mjcf.compile()
+        return model, fill(mjcf, model, water, spec.density)
     except ValueError as error:
         raise UserError(f"{file}: expected a MuJoCo model, got: {error}") from None
 

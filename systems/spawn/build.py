@@ -35,6 +35,7 @@ from systems.spawn.body import load_body, read_body_file
 from systems.spawn.connectome import evened, load_connectome, normalised
 from systems.spawn.graph_null import null_graph
 from systems.spawn.warm_start import warm_start
+from systems.spawn.water import DEPTH
 from systems.timeline import BLOBS, GRIPS, Action, Targets, Timeline, actions_of
 
 CALIBRATION = Path(__file__).resolve().parents[2] / "assets" / "circuits" / "calibration"
@@ -74,7 +75,12 @@ def build_world(scene, source, seed: int, threads: int, strict: bool, calibratio
         poses = read_body_file(scene.body.model).poses
         if scene.body.pose is not None and scene.body.pose not in poses:
             raise source.error(f'expected one of {", ".join(poses)}, got "{scene.body.pose}"', "body", "pose")
-        body = load_body(scene.body.model, scene.body.pose)
+        try:
+            body = load_body(scene.body.model, scene.body.pose, scene.body.water)
+        except UserError as error:
+            if str(error).startswith("water: "):
+                raise source.error(str(error).removeprefix("water: "), "body", "water") from None
+            raise
         if scene.body.noise:
             body = body.shaken(scene.body.noise, world.streams.generator("body/noise"))
     network = make_network(world, scene, source, body, calibrations or {}) if scene.brain is not None else None
@@ -100,15 +106,18 @@ def build_world(scene, source, seed: int, threads: int, strict: bool, calibratio
                 plan.check(each)
             plan.actions.append(action)
         except UserError as error:
-            if not left_out(action, network):
+            if not left_out(action, network, body):
                 raise source.error(str(error), "actions", number, "do") from None
     world.add_object(SpikeObserver())
     world.add_object(Sampler())
     return world
 
 
-def left_out(action, network) -> bool:
-    """Whether a scene's action is for a circuit that there is, but not in this scene: it has inherited the action."""
+def left_out(action, network, body) -> bool:
+    """Whether a scene's action is for a circuit that there is, but not in this scene, or for a world without water: it
+    has inherited the action."""
+    if action.do.tilt is not None and body is not None and body.water is not None:
+        return True
     circuit = getattr(action.do.action, "population", "").split(".")[0]
     here = network.structures if network is not None else []
     return bool(circuit) and circuit not in here and (net.CIRCUITS / f"{circuit}.yaml").exists()
@@ -324,7 +333,7 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
         physics.muscle_names = [m.name for m in muscles]
     if body.mouth:
         attach_mouth(world, body, network)
-    groups = {"spindle": [], "tendon_organ": [], "touch": [], "canal": [], "otolith": [], "light": [],
+    groups = {"spindle": [], "tendon_organ": [], "touch": [], "water": [], "canal": [], "otolith": [], "light": [],
               "mouth": [], "stomach": []}  # fmt: skip
     for p in network.populations:
         if p.cell.sense is not None:
@@ -350,13 +359,17 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
             table[TendonOrgan.force_scale][row] = muscle.force_sign * muscle.force_scale / muscle.max_force_n
             table[TendonOrgan.gain][row] = p.cell.sense.gain
             table[TendonOrgan.first][row], table[TendonOrgan.count][row] = p.first, p.count
-    if groups["touch"]:
-        table = world.add_table("touch_patches", [TouchPatch], len(groups["touch"]))
-        for row, p in enumerate(groups["touch"]):
-            patch = body.patch(p.instance)
-            table[TouchPatch.sensor][row] = body.sensor_address(patch.sensor)[0]
-            table[TouchPatch.gain][row] = p.cell.sense.gain
-            table[TouchPatch.half_force][row] = quantity(p.cell.sense.half_force, "force")
+    skin = [*groups["touch"], *(groups["water"] if body.water is not None else [])]
+    if skin:
+        table = world.add_table("touch_patches", [TouchPatch], len(skin))
+        for row, p in enumerate(skin):
+            patch, sense = body.patch(p.instance), p.cell.sense
+            if sense.organ == "touch":
+                sensor, half = body.sensor_address(patch.sensor)[0], quantity(sense.half_force, "force")
+            else:
+                sensor, half = body.sensor_address(DEPTH + p.instance)[0] + 2, sense.half_depth / 1000.0
+            table[TouchPatch.sensor][row], table[TouchPatch.half_force][row] = sensor, half
+            table[TouchPatch.gain][row] = sense.gain
             table[TouchPatch.first][row], table[TouchPatch.count][row] = p.first, p.count
             table[TouchPatch.presser][row] = patch.presser_actuator_id
     attach_head(world, body, [*groups["canal"], *groups["otolith"]])

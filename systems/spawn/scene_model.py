@@ -25,6 +25,7 @@ from engine.scene import Source, key_path, misfit, varied
 from engine.units import (
     DIMENSIONS,
     Angle,
+    Density,
     Force,
     Fraction,
     Length,
@@ -33,6 +34,7 @@ from engine.units import (
     Speed,
     Time,
     Torque,
+    Viscosity,
     Volume,
     bounded,
     non_negative,
@@ -270,6 +272,20 @@ class Brain(Part):
         return self
 
 
+class Water(Part):
+    """Water in which the body is: it bears what is under its surface, and drags on all that moves.
+
+    Bodies of balls, capsules and ellipsoids only.
+    """
+
+    surface: bounded(Length, ge="-10 m", le="10 m")
+    """Height of the surface over the floor."""
+    density: bounded(Density, gt="0 kg/m3", le="20000 kg/m3") = 1000.0
+    """Of the water."""
+    viscosity: bounded(Viscosity, ge="0 Pa s", le="10 Pa s") = 0.0009
+    """Of the water; 0.9 mPa s is that at 25 degrees."""
+
+
 class Body(Part):
     """The body in the world."""
 
@@ -279,6 +295,8 @@ class Body(Part):
     """Name of a starting pose of that body; its own default if left out."""
     noise: float = Field(0.0, ge=0, le=0.1)
     """Largest random offset of each coordinate (m, rad) and speed (per s) of the starting pose, drawn by the seed."""
+    water: Water | None = None
+    """Water around the body, if there is any."""
 
 
 Point = Annotated[list[Length], Field(min_length=3, max_length=3)]
