@@ -149,6 +149,7 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
     for name, factor in (of_body or {}).get("gains", {}).items():
         network.calibrated_gains[name] = network.calibrated_gains.get(name, 1.0) * factor
     try:
+        network.assemblies = net.assemble(circuits, network.populations, world.streams)
         net.make_synapses(world, network, [*circuits, *absent], body, brain.gains, brain.learning)
     except UserError as error:
         raise source.error(str(error), "brain") from None
