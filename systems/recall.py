@@ -21,11 +21,12 @@ def recalled(rates: np.ndarray, shown: np.ndarray) -> float:
 
 def recalled_exactly(rates: np.ndarray, shown: np.ndarray) -> float:
     """1 if the items of the highest rates are those `shown`, 0 if not; ties count by chance."""
-    chances = _chances(rates, shown)
-    if min(chances) in (0.0, 1.0):
-        return float(min(chances))
     edge = np.sort(rates)[::-1][len(shown) - 1]
-    return 1.0 / math.comb(int((rates == edge).sum()), sum(c < 1.0 for c in chances))
+    above, at = set(np.flatnonzero(rates > edge)), set(np.flatnonzero(rates == edge))
+    wanted = {int(k) for k in shown}
+    if not above <= wanted <= above | at:
+        return 0.0
+    return 1.0 / math.comb(len(at), len(wanted) - len(above))
 
 
 def _chances(rates: np.ndarray, shown: np.ndarray) -> list[float]:

@@ -80,6 +80,7 @@ class Population:
     first: int = -1
     scale: float = 1.0  # tau_region / 20 ms
     stand_in: bool = False  # its structure is absent: the cells fire by chance, for others to hear
+    blocked: frozenset[str] = frozenset()  # receptors that nothing opens
 
     @property
     def name(self) -> str:
@@ -462,14 +463,15 @@ def fill(world: World, table, population: Population, rows: slice, substeps: int
     table[Membrane.reset][rows] = cell.reset
     table[Membrane.refractory][rows] = round(cell.refractory / dt)
     share = cell.nmda.share if population.has_nmda else 0.0
-    for component, tau_syn in ((Ampa, cell.tau_ampa), (Gaba, cell.tau_gaba), (GabaSlow, cell.tau_gaba_slow)):
+    kinds = (("ampa", Ampa, cell.tau_ampa), ("gaba", Gaba, cell.tau_gaba), ("gaba_slow", GabaSlow, cell.tau_gaba_slow))
+    for receptor, component, tau_syn in kinds:
         if component in table:
             if abs(tau_syn - tau) < 1e-3 * tau:
                 tau_syn = tau * 1.001  # the formulas below have a removable singularity at equal constants
             jump = (tau_syn / tau) ** (tau / (tau_syn - tau))  # drive that makes a PSP of peak 1 mV
             table[component.decay][rows] = np.exp(-dt / tau_syn)
             fast = 1.0 - share if component is Ampa else 1.0
-            table[component.jump][rows] = fast * jump / UNIT / substeps
+            table[component.jump][rows] = 0.0 if receptor in population.blocked else fast * jump / UNIT / substeps
             table[component.share][rows] = tau_syn / (tau_syn - tau) * (np.exp(-dt / tau_syn) - np.exp(-dt / tau))
             if component is Ampa and share:
                 table[Nmda.decay][rows] = np.exp(-1.0 / cell.nmda.tau)
@@ -477,6 +479,10 @@ def fill(world: World, table, population: Population, rows: slice, substeps: int
     if NmdaArrivals in table:  # it decays over the tick of its arrival, as a drive that is constant within a tick
         tau_syn = cell.nmda.tau if abs(cell.nmda.tau - tau) > 1e-3 * tau else tau * 1.001
         table[NmdaArrivals.jump][rows] = (tau_syn / tau) ** (tau / (tau_syn - tau)) / UNIT * np.exp(0.5 / cell.nmda.tau)
+    if "nmda" in population.blocked:
+        for component in (Nmda, NmdaArrivals):
+            if component in table:
+                table[component.jump][rows] = 0.0
     if Adaptation in table:
         table[Adaptation.decay][rows] = np.exp(-1.0 / cell.adaptation.tau)
         table[Adaptation.step][rows] = cell.adaptation.step

@@ -254,6 +254,8 @@ class Brain(Part):
     """Populations that never fire, as globs over structure.instance.cell."""
     gains: dict[ProjectionSelector, Gain] = {}
     """Factor on the weights of the projections a glob selects; 0 cuts them."""
+    block: dict[Literal["ampa", "nmda", "gaba", "gaba_slow"], list[Selector]] = {}
+    """Receptors that nothing opens, as under a drug, and the populations (globs) whose receptors they are."""
     calibrations: dict[Name, Text] = {}
     """Of a circuit, a calibration in place of the shipped one: a JSON file, relative to the scene's folder."""
     background: dict[Selector, Gain] = {}
