@@ -43,6 +43,7 @@ class Arrivals(Resource):
     ampa = column("i4", unit="mV / 65536", doc="Shape [neuron_count].")
     gaba = column("i4", unit="mV / 65536", doc="Shape [neuron_count].")
     gaba_slow = column("i4", unit="mV / 65536", doc="Shape [neuron_count].")
+    nmda = column("i4", unit="mV / 65536", doc="By synapses that open NMDA receptors alone; shape [neuron_count].")
 
 
 class Synapse(Component):

@@ -58,6 +58,13 @@ class Nmda(Component):
     jump = column("f4", unit="mV/unit", doc="Drive added per arrived Ampa unit.")
 
 
+class NmdaArrivals(Component):
+    """What arrives by synapses that open NMDA receptors alone; nmda_arrivals adds it to Nmda.i and spends it."""
+
+    arrived = column("i4", unit="mV / 65536", doc="PSP arriving this tick.")
+    jump = column("f4", unit="mV/unit", doc="Drive added to Nmda.i per arrived unit, so that the PSP peak is 1 mV.")
+
+
 class Adaptation(Component):
     """Spike-frequency adaptation: a drive subtracted, raised by each spike (Treves 1993); constant within a tick."""
 

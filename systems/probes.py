@@ -17,7 +17,7 @@ from components.body import Muscle
 from components.network import Gained, Gains, SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
-from systems import bold, evoked, fluctuations, rhythm
+from systems import bold, evoked, fluctuations, recall, rhythm
 from systems.bursts import burst_onsets, limb_rank, spectral_peak
 from systems.spawn.functional import load_functional
 from systems.spawn.network import fanout_of
@@ -30,7 +30,8 @@ UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spik
         "counter_rotation": "", "times_passed": "", "pursuit": "",
         "fc_fit": "", "fc_fit_centred": "", "fcd_distance": "", "mean_fc": "", "timescale": "ms", "timescale_map": "",
         "rhythm_frequency": "Hz", "branching_ratio": "", "avalanche_exponent": "",
-        "evoked_latency": "ms", "evoked_z": ""}  # fmt: skip
+        "evoked_latency": "ms", "evoked_z": "", "recalled": "", "recalled_exactly": "", "held_count": "",
+        "held_rate": "Hz"}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
            "limbs_together": "angle", "limbs_in_step": "angle", "joint_change": "angle", "joint_correlation": "angle",
            "counter_rotation": "angle", "times_passed": "angle", "pursuit": "angle",
@@ -45,6 +46,7 @@ BIN_MS = dict.fromkeys(("fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc"), 
     "timescale": 50, "timescale_map": 50, "rhythm_frequency": 2, "branching_ratio": 4, "avalanche_exponent": 1,
     "evoked_latency": 5, "evoked_z": 5,
 }  # spikes are counted by region in bins of it, if the probe says no other  # fmt: skip
+RECALL = ("recalled", "recalled_exactly", "held_count", "held_rate")
 KINDS = ("local", "long_range", "other", "background")
 LIMB_SHARE = 0.02  # of the body's mass: what weighs less is a finger or an eye, no limb
 
@@ -290,6 +292,7 @@ class Probes:
         self._of: dict[str, tuple[str, np.ndarray]] = {}
         self._with: dict[str, np.ndarray] = {}
         self._threshold: dict[str, tuple[str | None, float]] = {}
+        self._items: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
         for number, probe in enumerate(self.scene.probes):
             key = "of"
             try:
@@ -307,6 +310,11 @@ class Probes:
                     self._of[probe.name] = kind, self._select(kind, probe.of)
                     if probe.measure == "upright_time" and self.sim.body.fell is None:
                         raise UserError("upright_time: expected a body that says when it has fallen (`fell`)")
+                if probe.measure in RECALL:
+                    key = "threshold"
+                    self._threshold[probe.name] = "rate", quantity(probe.threshold or "10 Hz", "rate")
+                    key = "items"
+                    self._items[probe.name] = self._named_items(probe)
                 if probe.with_ is not None:
                     key = "with"
                     self._with[probe.name] = self._select(KIND_OF.get(probe.measure, "population"), probe.with_)
@@ -327,6 +335,17 @@ class Probes:
                 raise UserError(f"no muscle matches {glob!r} (there are: {known})")
             return np.array(found)
         return self.names.select(kind, glob)
+
+    def _named_items(self, probe) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """(neurons of each item, numbers of the items shown before each window)."""
+        groups = self.sim.network.named(probe.of)
+        names, shown = list(groups), []
+        for window in probe.items or ():
+            wanted = window if isinstance(window, list) else [window]
+            if unknown := [name for name in wanted if name not in names]:
+                raise UserError(f"no {unknown[0]!r} in {probe.of} (there are: {', '.join(names)})")
+            shown.append(np.array([names.index(name) for name in dict.fromkeys(wanted)]))
+        return list(groups.values()), shown
 
     def _target(self, glob: str, dimension: str | None) -> tuple[str, np.ndarray]:
         """What a latency watches; the threshold's dimension tells joints, parts and populations apart."""
@@ -572,6 +591,8 @@ class Probes:
         ids, ticks = ids[inside], ticks[inside]
         if probe.measure == "peak_hz":
             return peak_rate(ids, ticks, rows, start, stop, peak_ticks(probe))
+        if probe.measure in RECALL:
+            return self._recalled(probe, ids, start, stop, number)
         if probe.measure == "isi_cv":
             return isi_cv(ids, ticks, rows)
         if probe.measure in RHYTHMIC:
@@ -587,6 +608,21 @@ class Probes:
         if probe.name in self._with:
             return cross_correlation(ids, ticks, rows, self._with[probe.name], width, first, stop)
         return mean_pair_correlation(ids, ticks, [rows], width, first, stop)
+
+    def _recalled(self, probe, ids: np.ndarray, start: int, stop: int, number: int) -> float:
+        """What is held in the window of that number, beside what was shown before it."""
+        groups, shown = self._items[probe.name]
+        rates, threshold = recall.rates_of(ids, groups, max(stop - start, 1)), self._threshold[probe.name][1]
+        if probe.measure == "held_count":
+            return float((rates >= threshold).sum())
+        now = shown[number % len(shown)]
+        if probe.measure == "held_rate":
+            return float(rates[now].mean())
+        if probe.measure == "recalled":
+            return recall.recalled(rates, now)
+        if probe.threshold is not None:
+            return recall.held_exactly(rates, now, threshold)
+        return recall.recalled_exactly(rates, now)
 
     def _rate_or_count(self, probe, rows: np.ndarray, start: int, stop: int, key: str) -> float:
         oldest = self.sim.tick - int(self.sim.spikes.keep_ms)

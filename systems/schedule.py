@@ -15,6 +15,7 @@ from systems.lif_integrate import lif_integrate
 from systems.low_threshold_burst import low_threshold_burst
 from systems.modulate import modulate
 from systems.muscle_drive import muscle_drive
+from systems.nmda_arrivals import nmda_arrivals
 from systems.physics_step import physics_step
 from systems.reflex_gate import reflex_gate
 from systems.sample_record import sample_record
@@ -42,7 +43,7 @@ TICK = (
     ),
     Phase("deliver", "tick", (deliver_modulated, deliver_spikes, background_noise)),  # spike ring -> arrivals
     # arrivals -> v, spikes
-    Phase("integrate", "tick", (low_threshold_burst, lif_integrate, collect_spikes)),
+    Phase("integrate", "tick", (low_threshold_burst, nmda_arrivals, lif_integrate, collect_spikes)),
     # spikes, traces, a third factor -> weights
     Phase(
         "learn",

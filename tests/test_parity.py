@@ -146,6 +146,12 @@ def low_threshold_burst(rng):
                               **all_parts()}  # fmt: skip
 
 
+def nmda_arrivals(rng):
+    arrived = rng.integers(0, 20 << 16, NEURONS).astype(I)
+    columns = {"jump": number(rng, 0, 2e-5, NEURONS), "i": number(rng, 0, 30, NEURONS), "arrived": arrived}
+    return NEURONS, columns | all_parts()
+
+
 def lif_integrate(rng, slow=True, nmda=True, adapts=False):
     """Runs of one to 256 neurons; near and far from threshold, held, silenced, with drives too small to keep."""
     run = [0]

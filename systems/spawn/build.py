@@ -164,12 +164,20 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
         rng = world.streams.generator("region_tau")
         scale = net.region_scales(network.connectome, brain.region_tau, rng)
     network.populations = net.expand(circuits, network.connectome, body, absent, brain.profile, scale)
+    for receptor, globs in brain.block.items():
+        for number, glob in enumerate(globs):
+            found = [p for p in network.populations if fnmatch.fnmatchcase(p.name, glob)]
+            if not found:
+                raise source.error(f"no population matches {shown(glob)}", "brain", "block", receptor, number)
+            for p in found:
+                p.blocked |= {receptor}
     of_body = given["body"] if "body" in given else read_body_calibration(body.name) if body is not None else None
     make_cells(world, network, [*circuits, *absent], brain.profile, calibrations, scene.clock.substeps,
                background_factors(network, brain.background, source))  # fmt: skip
     for name, factor in (of_body or {}).get("gains", {}).items():
         network.calibrated_gains[name] = network.calibrated_gains.get(name, 1.0) * factor
     try:
+        network.assemblies = net.assemble(circuits, network.populations, world.streams)
         net.make_synapses(world, network, [*circuits, *absent], body, brain.gains, brain.learning)
     except UserError as error:
         raise source.error(str(error), "brain") from None

@@ -389,6 +389,34 @@ class Facilitation(Part):
     """Time constant of the decay of the release to `use`."""
 
 
+class Assembly(Part):
+    """Neurons drawn from the populations of other cells, under a name of their own: what holds one item together.
+
+    It is named as a population is, structure.instance.name, in projections (here `same` joins equal instances), stimuli
+    and probes. Its neurons stay what they are, and no neuron is in two instances.
+    """
+
+    per: Name | None = None
+    """One assembly per name of a group of this file; with `of`."""
+    of: Name | None = None
+    """`structure.cell` of which neurons are drawn, the same number from each population."""
+    instances: list[Selector] = ["*"]
+    """Instances of that cell which take part."""
+    count: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Neurons drawn from each population for each assembly."""
+    members_of: Name | None = None
+    """In place of the above: the neurons of another assembly, grouped anew by the instance they were drawn from."""
+
+    @model_validator(mode="after")
+    def _one_form(self):
+        if (self.members_of is None) == (self.of is None):
+            raise misfit(f"expected either of or members_of, got {'neither' if self.of is None else 'both'}")
+        for key in ("per", "count"):
+            if (getattr(self, key) is None) != (self.of is None):
+                raise misfit("goes with `of`, and is needed there", key)
+        return self
+
+
 class Projection(Part):
     """Synapses from one set of populations to another."""
 
@@ -408,6 +436,8 @@ class Projection(Part):
     """Synapses per target neuron; for connectome per unit of normalised tract weight."""
     psp: positive(Potential)
     """Mean PSP amplitude."""
+    receptor: Literal["nmda"] | None = None
+    """`nmda`: synapses of excitatory cells that open NMDA receptors alone, of targets that have them (`nmda`)."""
     psp_cv: float = Field(0.7, ge=0, le=3)
     """Coefficient of variation of the lognormal weights (Song et al. 2005)."""
     delay: bounded(Time, ge="1 ms", le="250 ms") | list[bounded(Time, ge="1 ms", le="250 ms")] | Literal["tract"] = 1.0
@@ -491,6 +521,8 @@ class Circuit(Part):
     """What wakes the structure."""
     cells: dict[Name, Cell]
     """Cell types."""
+    assemblies: dict[Name, Assembly] = {}
+    """Neurons of other cells that belong together."""
     projections: list[Projection] = []
     """Within the structure, into it from others, and out of it."""
     reflexes: list[Reflex] = Field([], max_length=100)
@@ -502,8 +534,9 @@ class Circuit(Part):
             sources = projection.from_ if isinstance(projection.from_, list) else [projection.from_]
             for key, names in (("from", sources), ("to", [projection.to])):
                 for name in names:
-                    if "." not in name and name not in self.cells:
-                        expected = f"expected a cell of this file ({', '.join(self.cells)}) or structure.cell"
+                    if "." not in name and name not in self.cells and name not in self.assemblies:
+                        known = ", ".join((*self.cells, *self.assemblies))
+                        expected = f"expected a cell of this file ({known}) or structure.cell"
                         raise misfit(f"{expected}, got {name}", "projections", number, key)
         return self
 
@@ -523,6 +556,23 @@ class Circuit(Part):
             if reflex.gate and ":" not in reflex.gate and reflex.gate not in names:
                 expected = f"expected a named projection of this file ({', '.join(names) or 'none'}) or structure:name"
                 raise misfit(f"{expected}, got {reflex.gate}", "reflexes", number, "gate")
+        return self
+
+    @model_validator(mode="after")
+    def _known_members(self):
+        for name, assembly in self.assemblies.items():
+            if name in self.cells:
+                raise misfit(f"the name {name} is a cell's", "assemblies", name)
+            if assembly.per is not None and assembly.per not in self.groups:
+                known = f"expected a group of this file ({', '.join(self.groups) or 'there are none'})"
+                raise misfit(f"{known}, got {assembly.per}", "assemblies", name, "per")
+            if assembly.of is not None and "." not in assembly.of and assembly.of not in self.cells:
+                expected = f"expected a cell of this file ({', '.join(self.cells)}) or structure.cell"
+                raise misfit(f"{expected}, got {assembly.of}", "assemblies", name, "of")
+            drawn = [other for other, spec in self.assemblies.items() if spec.of is not None]
+            if assembly.members_of is not None and assembly.members_of not in drawn:
+                expected = f"expected an assembly of this file that is drawn ({', '.join(drawn) or 'there are none'})"
+                raise misfit(f"{expected}, got {assembly.members_of}", "assemblies", name, "members_of")
         return self
 
     @model_validator(mode="after")

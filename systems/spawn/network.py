@@ -35,6 +35,7 @@ from components.neuron import (
     LowThreshold,
     Membrane,
     Nmda,
+    NmdaArrivals,
     TickConstants,
 )
 from engine.errors import UserError
@@ -57,7 +58,8 @@ UNIT = 65536.0  # arrivals are counted in 2^-16 mV
 SHARED_FROM = 2_000  # neurons from which on threads share kernels, while that is found to be faster (engine/crew.py)
 PARTS_EACH = 2  # parts for each thread: who is done, or steps the body, leaves more of them to the others
 PACKED = 1 << 23  # a table of as many synapses keeps nothing but their parcels: 9 bytes a synapse, not 19
-RECEPTORS = {"ampa": (Ampa, Arrivals.ampa), "gaba": (Gaba, Arrivals.gaba), "gaba_slow": (GabaSlow, Arrivals.gaba_slow)}
+RECEPTORS = {"ampa": (Ampa, Arrivals.ampa), "gaba": (Gaba, Arrivals.gaba), "gaba_slow": (GabaSlow, Arrivals.gaba_slow),
+             "nmda": (NmdaArrivals, Arrivals.nmda)}  # fmt: skip
 INPUTS = {
     Membrane.v: Inputs.v,
     Membrane.stimulus: Inputs.stimulus,
@@ -78,6 +80,7 @@ class Population:
     first: int = -1
     scale: float = 1.0  # tau_region / 20 ms
     stand_in: bool = False  # its structure is absent: the cells fire by chance, for others to hear
+    blocked: frozenset[str] = frozenset()  # receptors that nothing opens
 
     @property
     def name(self) -> str:
@@ -100,10 +103,35 @@ class Population:
     def neurons(self) -> slice:
         return slice(self.first, self.first + self.count)
 
+    @property
+    def indices(self) -> np.ndarray:
+        """Its neurons in the global index, ascending."""
+        return np.arange(self.first, self.first + self.count)
+
     def psp_to_charge(self, tau_syn: float) -> float:
         """Depolarisation time integral / tau_m (mV per mV of PSP peak) of an exponential synapse."""
         a, b = self.tau_m, tau_syn
         return float(np.e) if abs(a - b) < 1e-6 else (a / b) ** (b / (a - b))
+
+
+@dataclass
+class AssembledPopulation(Population):
+    """Neurons of other populations under a name of their own (circuit_model.Assembly)."""
+
+    members: np.ndarray = None  # ascending
+    slow: bool = False  # all of them have NMDA receptors
+
+    @property
+    def count(self) -> int:
+        return self.members.size
+
+    @property
+    def has_nmda(self) -> bool:
+        return self.slow
+
+    @property
+    def indices(self) -> np.ndarray:
+        return self.members
 
 
 @dataclass
@@ -144,6 +172,7 @@ class Network:
     """Names of everything neural in a world; tables hold the numbers."""
 
     populations: list[Population] = field(default_factory=list)
+    assemblies: list[AssembledPopulation] = field(default_factory=list)
     projections: list[JoinedProjection] = field(default_factory=list)
     structures: list[str] = field(default_factory=list)
     circuits: list[Circuit] = field(default_factory=list)
@@ -174,8 +203,23 @@ class Network:
 
     def neurons(self, glob: str) -> np.ndarray:
         """Global indices of all neurons of the selected populations, ascending."""
+        if together := self.assembled(glob):
+            return np.unique(np.concatenate([a.members for a in together]))
         chosen = sorted(self.select(glob), key=lambda p: p.first)
         return np.concatenate([np.arange(p.first, p.first + p.count) for p in chosen])
+
+    def assembled(self, glob: str) -> list[AssembledPopulation]:
+        """Assemblies whose name matches, if no population's does."""
+        if not self.assemblies or any(fnmatch.fnmatchcase(p.name, glob) for p in self.populations):
+            return []
+        return [a for a in self.assemblies if fnmatch.fnmatchcase(a.name, glob)]
+
+    def named(self, glob: str) -> dict[str, np.ndarray]:
+        """Instance -> its neurons, of the assemblies or else the populations that a glob selects."""
+        found: dict[str, list[np.ndarray]] = {}
+        for p in self.assembled(glob) or self.select(glob):
+            found.setdefault(p.instance, []).append(p.indices)
+        return {instance: np.concatenate(parts) for instance, parts in found.items()}
 
     def _example(self) -> str:
         return self.populations[0].name if self.populations else "none here"
@@ -243,6 +287,42 @@ def expand(circuits: list[Circuit], connectome: Connectome | None, body, absent=
     return out
 
 
+def assemble(circuits: list[Circuit], populations: list[Population], streams) -> list[AssembledPopulation]:
+    """The assemblies of all circuits; each population gives `count` of its neurons to each, drawn without repeat."""
+    made = []
+    for circuit in circuits:
+        drawn: dict[str, dict[str, list[np.ndarray]]] = {}  # assembly -> instance it was drawn from -> neurons
+        cells: dict[str, Cell] = {}
+        for name, spec in circuit.assemblies.items():
+            if spec.of is None:
+                continue
+            structure, cell = spec.of.split(".", 1) if "." in spec.of else (circuit.structure, spec.of)
+            sources = [p for p in populations if p.structure == structure and p.cell_name == cell and not p.stand_in
+                       and chosen(p.instance, spec.instances)]  # fmt: skip
+            names, drawn[name] = circuit.groups[spec.per], {}
+            if not sources:
+                continue
+            cells[name], slow = sources[0].cell, all(p.has_nmda for p in sources)
+            members: dict[str, list[np.ndarray]] = {instance: [] for instance in names}
+            for p in sources:
+                if (wanted := len(names) * spec.count) > p.count:
+                    most = f"expected at most {p.count // len(names)} neurons of {p.name} for each of {len(names)}"
+                    raise UserError(f"{circuit.structure}: assemblies: {name}: {most}, got {spec.count}")
+                rng = streams.generator(f"assembly/{circuit.structure}.{name}/{p.name}")
+                picked = p.first + rng.permutation(p.count)[:wanted].reshape(len(names), spec.count)
+                drawn[name][p.instance] = [picked.ravel()]
+                for instance, row in zip(names, picked, strict=True):
+                    members[instance].append(row)
+            made += [AssembledPopulation(circuit.structure, instance, name, cells[name], slow=slow,
+                                         members=np.sort(np.concatenate(rows)).astype(np.int64))
+                     for instance, rows in members.items()]  # fmt: skip
+        for name, spec in circuit.assemblies.items():
+            for instance, rows in drawn.get(spec.members_of, {}).items():
+                made.append(AssembledPopulation(circuit.structure, instance, name, cells[spec.members_of], slow=slow,
+                                                members=np.sort(np.concatenate(rows)).astype(np.int64)))  # fmt: skip
+    return made
+
+
 def stand_in_of(cell: Cell, rate_hz: float) -> Cell:
     """The cell as a source of Poisson spikes that can still be stimulated: every background event fires it."""
     background = BackgroundSpec.model_construct(psp=cell.threshold + 10.0, rate=min(rate_hz, 500.0))
@@ -258,13 +338,15 @@ def chosen(instance: str, globs: list[str]) -> bool:
     return bool(taken) and not any(g.startswith("!") for g in taken)
 
 
-def table_of(population: Population, slow: set[tuple[str, str]]) -> tuple[type, ...]:
+def table_of(population: Population, slow: set[tuple[str, str]], nmda: set[tuple[str, str]]) -> tuple[type, ...]:
     """Components the population's neurons need: what they do not have costs nothing."""
     components = [Membrane, Ampa, Gaba]
     if (population.structure, population.cell_name) in slow:
         components.append(GabaSlow)
     if population.has_nmda:
         components.append(Nmda)
+        if (population.structure, population.cell_name) in nmda:
+            components.append(NmdaArrivals)
     if population.cell.adaptation is not None:
         components.append(Adaptation)
     if population.cell.low_threshold is not None:
@@ -331,16 +413,22 @@ def share_rows(world: World, network: Network, parts: int | None = None) -> None
 
 def make_neurons(world: World, network: Network, circuits: list[Circuit], substeps: int) -> None:
     """Lay the populations out in tables by what they need, and set every constant column."""
-    slow = set()
+    slow, nmda = set(), set()
     cells = {(c.structure, name): cell for c in circuits for name, cell in c.cells.items()}
+    members = {(c.structure, name): drawn_from(c, name) for c in circuits for name in c.assemblies}
+    cells |= {name: cells[of] for name, of in members.items() if of in cells}
     for circuit in circuits:
         for projection in circuit.projections:
+            target = target_of(projection, circuit)
+            target = members.get(target, target)
+            if projection.receptor == "nmda":
+                nmda.add(target)
             for source in sources_of(projection, circuit):
                 if source in cells and cells[source].acts_on == "gaba_slow":
-                    slow.add(target_of(projection, circuit))
+                    slow.add(target)
     kinds: dict[tuple[type, ...], list[Population]] = {}
     for population in network.populations:
-        kinds.setdefault(table_of(population, slow), []).append(population)
+        kinds.setdefault(table_of(population, slow, nmda), []).append(population)
     total = network.neuron_count = sum(p.count for p in network.populations)
     fired, arrivals, inputs = make_vectors(world, total)
     at = 0
@@ -376,18 +464,26 @@ def fill(world: World, table, population: Population, rows: slice, substeps: int
     table[Membrane.reset][rows] = cell.reset
     table[Membrane.refractory][rows] = round(cell.refractory / dt)
     share = cell.nmda.share if population.has_nmda else 0.0
-    for component, tau_syn in ((Ampa, cell.tau_ampa), (Gaba, cell.tau_gaba), (GabaSlow, cell.tau_gaba_slow)):
+    kinds = (("ampa", Ampa, cell.tau_ampa), ("gaba", Gaba, cell.tau_gaba), ("gaba_slow", GabaSlow, cell.tau_gaba_slow))
+    for receptor, component, tau_syn in kinds:
         if component in table:
             if abs(tau_syn - tau) < 1e-3 * tau:
                 tau_syn = tau * 1.001  # the formulas below have a removable singularity at equal constants
             jump = (tau_syn / tau) ** (tau / (tau_syn - tau))  # drive that makes a PSP of peak 1 mV
             table[component.decay][rows] = np.exp(-dt / tau_syn)
             fast = 1.0 - share if component is Ampa else 1.0
-            table[component.jump][rows] = fast * jump / UNIT / substeps
+            table[component.jump][rows] = 0.0 if receptor in population.blocked else fast * jump / UNIT / substeps
             table[component.share][rows] = tau_syn / (tau_syn - tau) * (np.exp(-dt / tau_syn) - np.exp(-dt / tau))
             if component is Ampa and share:
                 table[Nmda.decay][rows] = np.exp(-1.0 / cell.nmda.tau)
                 table[Nmda.jump][rows] = jump / UNIT * tau_syn / cell.nmda.tau * share
+    if NmdaArrivals in table:  # it decays over the tick of its arrival, as a drive that is constant within a tick
+        tau_syn = cell.nmda.tau if abs(cell.nmda.tau - tau) > 1e-3 * tau else tau * 1.001
+        table[NmdaArrivals.jump][rows] = (tau_syn / tau) ** (tau / (tau_syn - tau)) / UNIT * np.exp(0.5 / cell.nmda.tau)
+    if "nmda" in population.blocked:
+        for component in (Nmda, NmdaArrivals):
+            if component in table:
+                table[component.jump][rows] = 0.0
     if Adaptation in table:
         table[Adaptation.decay][rows] = np.exp(-1.0 / cell.adaptation.tau)
         table[Adaptation.step][rows] = cell.adaptation.step
@@ -421,6 +517,13 @@ def make_background(world: World, network: Network) -> None:
 
 
 # projections ----------------------------------------------------------------------------------------------------
+
+
+def drawn_from(circuit: Circuit, name: str) -> tuple[str, str]:
+    """(structure, cell) whose neurons an assembly of the circuit has."""
+    spec = circuit.assemblies[name]
+    of = circuit.assemblies[spec.members_of].of if spec.members_of is not None else spec.of
+    return tuple(of.split(".", 1)) if "." in of else (circuit.structure, of)
 
 
 def sources_of(projection: Projection, circuit: Circuit) -> list[tuple[str, str]]:
@@ -475,7 +578,7 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
                   learning: bool = True) -> None:  # fmt: skip
     """Sample every projection and lay the synapses out source-major, one table per receptor and one per rule."""
     by_cell: dict[tuple[str, str], list[Population]] = {}
-    for population in network.populations:
+    for population in (*network.populations, *network.assemblies):
         by_cell.setdefault((population.structure, population.cell_name), []).append(population)
     used = dict.fromkeys(gains, False)
     chunks: dict[tuple[str, str], list[Chunk]] = {(r, ""): [] for r in RECEPTORS}
@@ -515,7 +618,8 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
             rng = world.streams.generator(f"synapses/{name}/{repeat}")
             tracts = Tracts(network, sources, velocity) if spec.relation == "connectome" else None
             same = by_instance(sources) if spec.relation == "same" else None
-            into = chunks.setdefault((sources[0].cell.acts_on, branch), [])
+            receptor = receptor_of(name, spec, sources, targets)
+            into = chunks.setdefault((receptor, branch), [])
             for target in targets:
                 if tracts is not None:
                     made = sample_connectome(rng, network, spec, tracts, target, gain)
@@ -537,6 +641,18 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
             lay_out(world, network, receptor, branch, parts, slots)
     groups.lay_out(world)
     make_rules(world, network, learning)
+
+
+def receptor_of(name: str, spec: Projection, sources: list[Population], targets: list[Population]) -> str:
+    """What the synapses open: what their sources act on, or NMDA receptors alone."""
+    acts_on = sources[0].cell.acts_on
+    if spec.receptor is None:
+        return acts_on
+    if acts_on != "ampa":
+        raise UserError(f"{name}: receptor: expected sources that excite, got {acts_on}")
+    if lacking := [t.name for t in targets if not t.has_nmda]:
+        raise UserError(f"{name}: receptor: expected targets with NMDA receptors, {lacking[0]} has none")
+    return spec.receptor
 
 
 class Groups:
@@ -623,10 +739,15 @@ def sample_pair(rng, spec: Projection, sources: list[Population], target: Popula
     """Fixed in-degree, sources drawn evenly without autapses. Returns pre, post, weight, delay or None."""
     if not sources:
         return None
-    pool = np.concatenate([np.arange(s.first, s.first + s.count) for s in sources])
-    post = np.arange(target.first, target.first + target.count)
+    pool, post = np.concatenate([s.indices for s in sources]), target.indices
     k = max(1, round(spec.indegree))
-    own = np.searchsorted(pool, post) if pool[0] <= target.first <= pool[-1] else None
+    if isinstance(target, AssembledPopulation) or any(isinstance(s, AssembledPopulation) for s in sources):
+        pool = np.unique(pool)
+        own = np.searchsorted(pool, post) if np.isin(post, pool).all() else None
+        if own is None and np.isin(post, pool).any():
+            raise UserError(f"{target.name}: expected all of its neurons among those that project to it, or none")
+    else:
+        own = np.searchsorted(pool, post) if pool[0] <= target.first <= pool[-1] else None
     if own is not None and pool.size == 1:
         return None
     if k <= pool.size - (own is not None):  # distinct sources: rank random keys, own neuron last

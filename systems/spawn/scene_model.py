@@ -101,6 +101,10 @@ Measure = Literal[
     "avalanche_exponent",
     "evoked_latency",
     "evoked_z",
+    "recalled",
+    "recalled_exactly",
+    "held_count",
+    "held_rate",
     "counter_rotation",
     "times_passed",
     "pursuit",
@@ -140,6 +144,10 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "avalanche_exponent": None,
     "evoked_latency": "time",
     "evoked_z": None,
+    "recalled": None,
+    "recalled_exactly": None,
+    "held_count": None,
+    "held_rate": "rate",
     "counter_rotation": None,
     "times_passed": None,
     "pursuit": None,
@@ -148,6 +156,7 @@ BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
     "cycle_ratio", "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale",
     "timescale_map", "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
+    "recalled", "recalled_exactly", "held_count", "held_rate",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
                  "limbs_together", "limbs_in_step", "upright_time", "joint_change", "joint_correlation",
@@ -157,6 +166,7 @@ BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_hei
 WITH = ("correlation", "phase_vector", "cycle_ratio", "limbs_together", "limbs_in_step", "joint_angle", "joint_change",
         "joint_correlation", "counter_rotation")  # what takes `with`  # fmt: skip
 EVOKED = ("evoked_latency", "evoked_z")  # made of all its windows together
+RECALLING = ("recalled", "recalled_exactly", "held_rate")  # need `items`, those that were shown
 FLUCTUATING = ("timescale", "timescale_map", "rhythm_frequency", "branching_ratio", *EVOKED)  # counted in bins
 
 
@@ -249,6 +259,8 @@ class Brain(Part):
     """Populations that never fire, as globs over structure.instance.cell."""
     gains: dict[ProjectionSelector, Gain] = {}
     """Factor on the weights of the projections a glob selects; 0 cuts them."""
+    block: dict[Literal["ampa", "nmda", "gaba", "gaba_slow"], list[Selector]] = {}
+    """Receptors that nothing opens, as under a drug, and the populations (globs) whose receptors they are."""
     calibrations: dict[Name, Text] = {}
     """Of a circuit, a calibration in place of the shipped one: a JSON file, relative to the scene's folder."""
     background: dict[Selector, Gain] = {}
@@ -777,7 +789,13 @@ class Probe(Part):
     """For correlation and what fluctuates: width of the bins. For peak_hz: of the window that slides, 20 ms."""
     threshold: NumberOrText | None = None
     """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg. For
-    times_passed: the angle."""
+    times_passed: the angle. For held_count: the rate from which an item is held, 10 Hz; in recalled_exactly it says how
+    many are held, in place of as many as were shown."""
+    items: list[Name | Annotated[list[Name], Field(min_length=1, max_length=100)]] | None = Field(
+        None, min_length=1, max_length=MAX_EVENTS
+    )
+    """For what is recalled and held_rate: instances (the middle of structure.instance.cell) shown before each window,
+    one or several; after the last comes the first again."""
     baseline: positive(Time) | None = None
     """For evoked_latency and evoked_z: how long before each window is the baseline."""
     model: Literal["spikes", "weights", "autoregressive", "diffusive"] | None = None
@@ -800,7 +818,8 @@ class Probe(Part):
             ("model", self.model, "fc_fit", "fc_fit_centred"),
             ("gain", self.gain, "fc_fit", "fc_fit_centred"),
             ("subjects", self.subjects, "fc_fit", "fc_fit_centred", "fcd_distance"),
-            ("threshold", self.threshold, "latency", "joints_moved", "times_passed"),
+            ("items", self.items, *RECALLING),
+            ("threshold", self.threshold, "latency", "joints_moved", "times_passed", "held_count", "recalled_exactly"),
         ):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"
@@ -813,6 +832,8 @@ class Probe(Part):
                 raise misfit("expected at most the time before the first window", "baseline")
         if (self.gain is not None) != (self.model in ("autoregressive", "diffusive")):
             raise misfit("goes with the models autoregressive and diffusive", "model" if self.gain is None else "gain")
+        if self.measure in RECALLING and self.items is None:
+            raise misfit("needs `items`, those that were shown", "measure")
         if self.measure == "phase_vector" and self.with_ is None:
             raise misfit("needs `with`, whose phase is compared", "measure")
         if self.measure == "cycle_ratio" and self.with_ is None:

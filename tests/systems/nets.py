@@ -45,6 +45,7 @@ def build_circuits(circuits, *, seed: int = 1, threads: int = 1, strict: bool = 
     )
     net.make_background(world, network)
     net.share_rows(world, network, threads)  # however small
+    network.assemblies = net.assemble(circuits, network.populations, world.streams)
     net.make_synapses(world, network, circuits, None, {}, learning)
     world.add_object(network)
     world.add_object(SpikeObserver(keep_ms=1e9))

@@ -15,7 +15,8 @@ from systems.spawn import build
 from systems.spawn.network import CIRCUITS, fanout_of, load_circuit
 
 FILES = sorted(path.stem for path in CIRCUITS.glob("*.yaml"))
-SIGN = {"ampa": 1, "gaba": -1, "gaba_slow": -1}
+SIGN = {"ampa": 1, "gaba": -1, "gaba_slow": -1, "nmda": 1}
+OPENS = {"nmda": "ampa"}  # NMDA receptors are opened by cells that act on AMPA receptors
 DRIVE = {"ampa": Ampa, "gaba": Gaba, "gaba_slow": GabaSlow}
 
 
@@ -126,7 +127,7 @@ def test_a_spike_in_a_moves_b_after_its_delay_and_not_the_reverse(brain, number)
         v = SIGN[receptor] * brain.follow(a, b, delay + 40)
         assert not v[: delay - 1].any(), "arrives too early"
         assert v[delay - 1] > 0, "arrives too late, or with the wrong sign"
-        assert (v > -1e-4).all() and {r for _, _, r in joined} == {receptor}
+        assert (v > -1e-4).all() and {OPENS.get(r, r) for _, _, r in joined} == {OPENS.get(receptor, receptor)}
         if len(joined) == 1 and not brain.find(Nmda.jump, b):
             weight = float(brain.synapses[name][Synapse.weight][row])
             assert v.max() == pytest.approx(weight, rel=0.05, abs=2**-16)
@@ -156,7 +157,7 @@ def test_dale_every_population_opens_one_receptor_and_weights_are_never_negative
         acts_on[p.neurons] = p.cell.acts_on
     for name, table in brain.synapses.items():
         ring = brain.synapses[f"synapses_{brain.receptor[name]}"][Fanout.ring]
-        assert (acts_on[brain.pre[name]] == brain.receptor[name]).all()
+        assert (acts_on[brain.pre[name]] == OPENS.get(brain.receptor[name], brain.receptor[name])).all()
         assert (table[Synapse.weight] >= 0).all() and np.isfinite(table[Synapse.weight]).all()
         assert (table[Synapse.delay] >= 1).all() and table[Synapse.delay].max() < ring.shape[0]
 
