@@ -17,7 +17,7 @@ from components.body import Muscle
 from components.network import Gained, Gains, SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
-from systems import bold, evoked, fluctuations, rhythm
+from systems import bold, evoked, fluctuations, recall, rhythm
 from systems.bursts import burst_onsets, limb_rank, spectral_peak
 from systems.spawn.functional import load_functional
 from systems.spawn.network import fanout_of
@@ -30,7 +30,7 @@ UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spik
         "counter_rotation": "", "times_passed": "", "pursuit": "",
         "fc_fit": "", "fc_fit_centred": "", "fcd_distance": "", "mean_fc": "", "timescale": "ms", "timescale_map": "",
         "rhythm_frequency": "Hz", "branching_ratio": "", "avalanche_exponent": "",
-        "evoked_latency": "ms", "evoked_z": ""}  # fmt: skip
+        "evoked_latency": "ms", "evoked_z": "", "recalled": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
            "limbs_together": "angle", "limbs_in_step": "angle", "joint_change": "angle", "joint_correlation": "angle",
            "counter_rotation": "angle", "times_passed": "angle", "pursuit": "angle",
@@ -290,6 +290,7 @@ class Probes:
         self._of: dict[str, tuple[str, np.ndarray]] = {}
         self._with: dict[str, np.ndarray] = {}
         self._threshold: dict[str, tuple[str | None, float]] = {}
+        self._items: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
         for number, probe in enumerate(self.scene.probes):
             key = "of"
             try:
@@ -307,6 +308,9 @@ class Probes:
                     self._of[probe.name] = kind, self._select(kind, probe.of)
                     if probe.measure == "upright_time" and self.sim.body.fell is None:
                         raise UserError("upright_time: expected a body that says when it has fallen (`fell`)")
+                if probe.measure == "recalled":
+                    key = "items"
+                    self._items[probe.name] = self._named_items(probe)
                 if probe.with_ is not None:
                     key = "with"
                     self._with[probe.name] = self._select(KIND_OF.get(probe.measure, "population"), probe.with_)
@@ -327,6 +331,17 @@ class Probes:
                 raise UserError(f"no muscle matches {glob!r} (there are: {known})")
             return np.array(found)
         return self.names.select(kind, glob)
+
+    def _named_items(self, probe) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """(neurons of each item, numbers of the items that are looked for in each window)."""
+        groups = self.sim.network.named(probe.of)
+        names, wanted = list(groups), []
+        for window in probe.items:
+            these = window if isinstance(window, list) else [window]
+            if unknown := [name for name in these if name not in names]:
+                raise UserError(f"no {unknown[0]!r} in {probe.of} (there are: {', '.join(names)})")
+            wanted.append(np.array([names.index(name) for name in dict.fromkeys(these)]))
+        return list(groups.values()), wanted
 
     def _target(self, glob: str, dimension: str | None) -> tuple[str, np.ndarray]:
         """What a latency watches; the threshold's dimension tells joints, parts and populations apart."""
@@ -572,6 +587,9 @@ class Probes:
         ids, ticks = ids[inside], ticks[inside]
         if probe.measure == "peak_hz":
             return peak_rate(ids, ticks, rows, start, stop, peak_ticks(probe))
+        if probe.measure == "recalled":
+            groups, wanted = self._items[probe.name]
+            return recall.recalled(recall.rates_of(ids, groups, max(stop - start, 1)), wanted[number % len(wanted)])
         if probe.measure == "isi_cv":
             return isi_cv(ids, ticks, rows)
         if probe.measure in RHYTHMIC:

@@ -177,6 +177,13 @@ class Network:
         chosen = sorted(self.select(glob), key=lambda p: p.first)
         return np.concatenate([np.arange(p.first, p.first + p.count) for p in chosen])
 
+    def named(self, glob: str) -> dict[str, np.ndarray]:
+        """Instance -> its neurons, of the populations that a glob selects."""
+        found: dict[str, list[np.ndarray]] = {}
+        for p in self.select(glob):
+            found.setdefault(p.instance, []).append(np.arange(p.first, p.first + p.count))
+        return {instance: np.concatenate(parts) for instance, parts in found.items()}
+
     def _example(self) -> str:
         return self.populations[0].name if self.populations else "none here"
 

@@ -97,6 +97,7 @@ Measure = Literal[
     "avalanche_exponent",
     "evoked_latency",
     "evoked_z",
+    "recalled",
     "counter_rotation",
     "times_passed",
     "pursuit",
@@ -135,6 +136,7 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "avalanche_exponent": None,
     "evoked_latency": "time",
     "evoked_z": None,
+    "recalled": None,
     "counter_rotation": None,
     "times_passed": None,
     "pursuit": None,
@@ -143,6 +145,7 @@ BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
     "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale", "timescale_map",
     "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
+    "recalled",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
                  "limbs_together", "limbs_in_step", "upright_time", "joint_change", "joint_correlation",
@@ -745,6 +748,11 @@ class Probe(Part):
     threshold: NumberOrText | None = None
     """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg. For
     times_passed: the angle."""
+    items: list[Name | Annotated[list[Name], Field(min_length=1, max_length=100)]] | None = Field(
+        None, min_length=1, max_length=MAX_EVENTS
+    )
+    """For recalled: instances (the middle of structure.instance.cell) looked for in each window, one or several; after
+    the last comes the first again."""
     baseline: positive(Time) | None = None
     """For evoked_latency and evoked_z: how long before each window is the baseline."""
     model: Literal["spikes", "weights", "autoregressive", "diffusive"] | None = None
@@ -767,6 +775,7 @@ class Probe(Part):
             ("model", self.model, "fc_fit", "fc_fit_centred"),
             ("gain", self.gain, "fc_fit", "fc_fit_centred"),
             ("subjects", self.subjects, "fc_fit", "fc_fit_centred", "fcd_distance"),
+            ("items", self.items, "recalled"),
             ("threshold", self.threshold, "latency", "joints_moved", "times_passed"),
         ):
             if value is not None and self.measure not in measures:
@@ -780,6 +789,8 @@ class Probe(Part):
                 raise misfit("expected at most the time before the first window", "baseline")
         if (self.gain is not None) != (self.model in ("autoregressive", "diffusive")):
             raise misfit("goes with the models autoregressive and diffusive", "model" if self.gain is None else "gain")
+        if self.measure == "recalled" and self.items is None:
+            raise misfit("needs `items`, those looked for", "measure")
         if self.measure == "phase_vector" and self.with_ is None:
             raise misfit("needs `with`, whose phase is compared", "measure")
         if self.measure == "joint_correlation" and self.with_ is None:
@@ -842,7 +853,7 @@ class Condition(Part):
 
 
 class Outcome(Part):
-    """A number for each trial, from its probes: `probe`, `probe - minus`, either of them divided by `over`; or `index`.
+    """A number for each trial, from its probes: `probe`, `probe - minus`, either divided by `over`; `index`; or `mean`.
 
     Each may name a probe, or an outcome further up.
     """
@@ -857,21 +868,25 @@ class Outcome(Part):
     """Whose value it is then divided by; none where that is 0."""
     index: list[Name] | None = Field(None, min_length=2, max_length=2)
     """Of two values a and b their contrast (a - b) / (a + b), from -1 to 1; 0 where both are 0."""
+    mean: list[Name] | None = Field(None, min_length=2, max_length=100)
+    """Of several values their mean; none where one of them is none."""
 
     @model_validator(mode="after")
     def _one_form(self):
-        if (self.probe is None) == (self.index is None):
-            raise misfit(f"expected either probe or index, got {'neither' if self.probe is None else 'both'}")
+        given = [form for form in ("probe", "index", "mean") if getattr(self, form) is not None]
+        if len(given) != 1:
+            raise misfit(f"expected one of probe, index and mean, got {' and '.join(given) or 'none of them'}")
         for key, value in (("minus", self.minus), ("over", self.over)):
             if value is not None and self.probe is None:
-                raise misfit("goes with probe, not with index", key)
+                raise misfit(f"goes with probe, not with {given[0]}", key)
         return self
 
     @property
     def operands(self) -> list[tuple[tuple[str | int, ...], str]]:
         """(key, name) of every value it is made of."""
-        if self.index is not None:
-            return [(("index", number), name) for number, name in enumerate(self.index)]
+        for form in ("index", "mean"):
+            if getattr(self, form) is not None:
+                return [((form, number), name) for number, name in enumerate(getattr(self, form))]
         named = (("probe", self.probe), ("minus", self.minus), ("over", self.over))
         return [((key,), name) for key, name in named if name is not None]
 
@@ -880,6 +895,8 @@ class Outcome(Part):
         if self.index is not None:
             a, b = (values[name] for name in self.index)
             return 0.0 if a == 0.0 and b == 0.0 else (a - b) / (a + b) if a + b != 0.0 else math.nan
+        if self.mean is not None:
+            return math.fsum(values[name] for name in self.mean) / len(self.mean)
         value = values[self.probe] - (values[self.minus] if self.minus is not None else 0.0)
         if self.over is None:
             return value
@@ -1195,7 +1212,7 @@ class Scene(Part):
         found = {probe.name: DIMENSION_OF[probe.measure] for probe in self.probes}
         for outcome in self.experiment.outcomes if self.experiment is not None else []:
             plain = outcome.index is not None or outcome.over is not None
-            found[outcome.name] = None if plain else found.get(outcome.probe)
+            found[outcome.name] = None if plain else found.get(outcome.operands[0][1])
         return found
 
     def _check_experiment(self, experiment: Experiment) -> None:
