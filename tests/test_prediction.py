@@ -40,7 +40,7 @@ probes:
 
 
 def test_the_probe_looks_for_one_item_after_another_and_begins_anew(tmp_path):
-    """a1, b1, a1 are shown. `half` finds a1, at least one of b1 and b2 (the other by chance), and no b1: 1, 1/2 or 1, 0."""
+    """a1, b1, a1 are shown; `half` finds a1, one or both of b1 and b2 (b2 by chance), and no b1."""
     (tmp_path / "two.yaml").write_text(SCENE)
     sim = load(tmp_path / "two.yaml", strict=False)
     probes = Probes(sim)
