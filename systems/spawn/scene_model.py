@@ -898,7 +898,7 @@ class Condition(Part):
 
 
 class Outcome(Part):
-    """A number for each trial, from its probes: `probe`, `probe - minus`, either of them divided by `over`; or `index`.
+    """A number for each trial, from its probes: `probe`, `probe - minus`, either divided by `over`; `index`; or `mean`.
 
     Each may name a probe, or an outcome further up.
     """
@@ -913,21 +913,25 @@ class Outcome(Part):
     """Whose value it is then divided by; none where that is 0."""
     index: list[Name] | None = Field(None, min_length=2, max_length=2)
     """Of two values a and b their contrast (a - b) / (a + b), from -1 to 1; 0 where both are 0."""
+    mean: list[Name] | None = Field(None, min_length=2, max_length=100)
+    """Of several values their mean; none where one of them is none."""
 
     @model_validator(mode="after")
     def _one_form(self):
-        if (self.probe is None) == (self.index is None):
-            raise misfit(f"expected either probe or index, got {'neither' if self.probe is None else 'both'}")
+        given = [form for form in ("probe", "index", "mean") if getattr(self, form) is not None]
+        if len(given) != 1:
+            raise misfit(f"expected one of probe, index and mean, got {' and '.join(given) or 'none of them'}")
         for key, value in (("minus", self.minus), ("over", self.over)):
             if value is not None and self.probe is None:
-                raise misfit("goes with probe, not with index", key)
+                raise misfit(f"goes with probe, not with {given[0]}", key)
         return self
 
     @property
     def operands(self) -> list[tuple[tuple[str | int, ...], str]]:
         """(key, name) of every value it is made of."""
-        if self.index is not None:
-            return [(("index", number), name) for number, name in enumerate(self.index)]
+        for form in ("index", "mean"):
+            if getattr(self, form) is not None:
+                return [((form, number), name) for number, name in enumerate(getattr(self, form))]
         named = (("probe", self.probe), ("minus", self.minus), ("over", self.over))
         return [((key,), name) for key, name in named if name is not None]
 
@@ -936,6 +940,8 @@ class Outcome(Part):
         if self.index is not None:
             a, b = (values[name] for name in self.index)
             return 0.0 if a == 0.0 and b == 0.0 else (a - b) / (a + b) if a + b != 0.0 else math.nan
+        if self.mean is not None:
+            return math.fsum(values[name] for name in self.mean) / len(self.mean)
         value = values[self.probe] - (values[self.minus] if self.minus is not None else 0.0)
         if self.over is None:
             return value
@@ -1251,7 +1257,7 @@ class Scene(Part):
         found = {probe.name: DIMENSION_OF[probe.measure] for probe in self.probes}
         for outcome in self.experiment.outcomes if self.experiment is not None else []:
             plain = outcome.index is not None or outcome.over is not None
-            found[outcome.name] = None if plain else found.get(outcome.probe)
+            found[outcome.name] = None if plain else found.get(outcome.operands[0][1])
         return found
 
     def _check_experiment(self, experiment: Experiment) -> None:
