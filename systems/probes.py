@@ -501,17 +501,22 @@ class Probes:
         """Simulated seconds that `counts` covers: the whole run, unless it was loaded late without its counts."""
         return (self.sim.tick - int(self.memory.get("counted_from", 0))) / 1000.0
 
-    def value(self, probe) -> float:
-        """The probe's value over its window so far, NaN before the window begins or if it was not observed."""
+    def _so_far(self, probe) -> list[float]:
+        """Values of the probe's pieces that have begun, in order."""
         pieces, values = self._pieces[probe.name], list(self._measured(probe))
         for number in range(len(values), len(pieces)):
             _, start, stop = pieces[number]
             if start >= self.sim.tick:
                 break
             values.append(self.measure(probe, start, min(stop, self.sim.tick), number))
+        return values
+
+    def value(self, probe) -> float:
+        """The probe's value over its window so far, NaN before the window begins or if it was not observed."""
+        pieces, values = self._pieces[probe.name], self._so_far(probe)
         if probe.measure == "d_prime":
             other = next(p for p in self.scene.probes if p.name == probe.against)
-            return d_prime(np.array(values), self._measured(other))
+            return d_prime(np.array(values), np.array(self._so_far(other)))
         highest: dict[int, float] = {}  # of the pieces of a window; all but peaks have one each
         for (window, _, _), value in zip(pieces, values, strict=False):
             if not math.isnan(value):

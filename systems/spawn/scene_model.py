@@ -950,7 +950,7 @@ class ExperimentClaim(Part):
     same: list[Name] | None = Field(None, min_length=2, max_length=2)
     """Two conditions between which the outcome does not differ by `within` or more (paired two one-sided tests)."""
     within: NumberOrText | None = None
-    """For same and near: smallest mean difference that would matter, in the outcome's unit; else 0.3 of the differences' SD."""
+    """For same and near: smallest mean difference that matters, in the outcome's unit; else 0.3 of their SD."""
     test: Literal["permutation", "wilcoxon"] = "permutation"
     """For greater: exact sign flips of the mean difference, or the signed ranks."""
     share: bounded(Fraction, gt="0", le="1") = 0.9
