@@ -97,7 +97,9 @@ class Run:
         from tools.workers import Trial
 
         traced = condition in self.traced and seed == self.seeds[0]
-        return Trial(self.name, condition, seed, None if traced else self.until, traced, self.ticks)
+        block = self.scene.experiment
+        exchange = tuple(block.counterbalance) if block is not None and seed % 2 else ()
+        return Trial(self.name, condition, seed, None if traced else self.until, traced, self.ticks, exchange)
 
     def length(self, trial) -> float:
         """Simulated time of a trial [ms]."""

@@ -193,7 +193,8 @@ def claim_row(c: dict, results: dict) -> str:
         n = f"{c['holds']} of {c['seeds']} in it"
         statistics = ("", "", "")
     else:
-        what, second = verdicts.comparison(c), (c.get("greater") or c["same"])[1]
+        what = verdicts.comparison(c)
+        second = verdicts.text_of(c["near"], unit) if "near" in c else (c.get("greater") or c["same"])[1]
         control, interval, n = second, c["interval"], f"{c['pairs']} pairs"
         statistics = tuple("" if v is None else f"{v:.2g}" for v in (c["p"], c["q"], c["dz"]))
     reference = c.get("reference")

@@ -40,7 +40,7 @@ def judged(experiments: dict[str, tuple], smoke: bool = False) -> dict[str, dict
     for claim, q in zip(family, statistics.false_discovery_q([claim["p"] for claim in family]), strict=True):
         claim["q"] = q
         enough = claim["pairs"] >= claim["share"] * claim["seeds"] - 1e-9
-        claim["pass"] = bool(enough and q <= statistics.ALPHA and ("same" in claim or claim["value"] > 0.0))
+        claim["pass"] = bool(enough and q <= statistics.ALPHA and ("greater" not in claim or claim["value"] > 0.0))
         if not enough:
             claim["note"] = f"{claim['none']} of {claim['seeds']} seeds without a value"
         elif "greater" in claim and statistics.smallest_p(claim["pairs"]) > statistics.ALPHA:
@@ -69,7 +69,7 @@ def results(name: str, scene, seeds: list[int], trials: Trials, failed: list[dic
     for claim in scene.experiment.claims:
         if any(condition not in conditions for _, condition in claim.conditions):
             continue
-        made = ranged if claim.pair is None else compared
+        made = ranged if claim.between is not None else compared
         judgement = made(claim, name, seeds, trials)
         reference = claim.reference and {"value": claim.reference.base, "note": claim.reference.note}
         claims.append({"outcome": claim.outcome, "unit": units[claim.outcome], **judgement, "source": claim.source,
@@ -110,13 +110,18 @@ def ranged(claim, name: str, seeds: list[int], trials: Trials) -> dict:
 
 
 def compared(claim, name: str, seeds: list[int], trials: Trials) -> dict:
-    """An outcome in one condition and in another, paired by seed; q and pass are left to the family."""
-    first, second = (values_of(trials, claim.outcome, condition, seeds) for condition in claim.pair)
-    difference = first - second
+    """An outcome in one condition and in another, paired by seed, or beside a value; q and pass are the family's."""
+    if claim.near is not None:
+        difference = values_of(trials, claim.outcome, claim.in_, seeds) - claim.goal
+        stream, what = f"{name}/{claim.outcome}/{claim.in_}", {"in": claim.in_, "near": claim.goal}
+    else:
+        first, second = (values_of(trials, claim.outcome, condition, seeds) for condition in claim.pair)
+        difference = first - second
+        stream = f"{name}/{claim.outcome}/{claim.pair[0]}/{claim.pair[1]}"
+        what = {"same" if claim.greater is None else "greater": list(claim.pair)}
     known = difference[~np.isnan(difference)]
-    stream = f"{name}/{claim.outcome}/{claim.pair[0]}/{claim.pair[1]}"
     found = {
-        "greater" if claim.same is None else "same": list(claim.pair),
+        **what,
         "share": claim.share,
         "seeds": len(seeds),
         "pairs": int(known.size),
@@ -126,7 +131,7 @@ def compared(claim, name: str, seeds: list[int], trials: Trials) -> dict:
         "dz": statistics.cohens_dz(known),
         "rank_biserial": statistics.rank_biserial(known),
     }
-    if claim.same is None:
+    if claim.greater is not None:
         wilcoxon = claim.test == "wilcoxon"
         p = statistics.wilcoxon_p(known) if wilcoxon else statistics.sign_flip_p(known, stream)
         holds = int((known > 0.0).sum())
@@ -204,6 +209,8 @@ def comparison(c: dict) -> str:
     """A comparing claim in words."""
     if "greater" in c:
         return f"{c['outcome']}: {c['greater'][0]} > {c['greater'][1]}"
+    if "near" in c:
+        return f"{c['outcome']}: in {c['in']} {text_of(c['near'])} within {text_of(c['within'], c['unit'])}"
     return f"{c['outcome']}: {c['same'][0]} = {c['same'][1]} within {text_of(c['within'], c['unit'])}"
 
 

@@ -35,6 +35,7 @@ class Trial:
     until: int | None = None  # tick at which it ends, if before the scene's end
     traced: bool = False  # whether its time courses are wanted
     ticks: int | None = None  # run no more than these, and measure every probe over them: a smoke trial
+    exchange: tuple[str, ...] = ()  # two populations that change places in it
 
 
 class Bench:
@@ -50,8 +51,10 @@ class Bench:
         the trial asks for them; None if `stop.asked`. UserError if the scene is wrong."""
         from systems.probes import Probes
         from systems.spawn.hold_rate import unheld
+        from systems.spawn.scene_model import exchanged
         from tools.common import drive
 
+        scene = exchanged(scene, trial.exchange)
         end = trial.until or round(scene.duration)
         if trial.ticks is not None:
             end, scene = min(end, trial.ticks), unheld(scene)

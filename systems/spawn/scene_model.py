@@ -3,6 +3,7 @@
 Quantities are floats in the base unit of their dimension (engine/units.py): ms, mV, Hz, N, N m, mm, rad.
 """
 
+import itertools
 import math
 import re
 from pathlib import Path
@@ -108,6 +109,7 @@ Measure = Literal[
     "counter_rotation",
     "times_passed",
     "pursuit",
+    "d_prime",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -151,12 +153,13 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "counter_rotation": None,
     "times_passed": None,
     "pursuit": None,
+    "d_prime": None,
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
     "cycle_ratio", "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale",
     "timescale_map", "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
-    "recalled", "recalled_exactly", "held_count", "held_rate",
+    "recalled", "recalled_exactly", "held_count", "held_rate", "d_prime",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
                  "limbs_together", "limbs_in_step", "upright_time", "joint_change", "joint_correlation",
@@ -607,7 +610,28 @@ class Repeat(Part):
     every: positive(Time)
     """From the beginning of one to the beginning of the next."""
     times: int = Field(ge=1, le=MAX_EVENTS)
-    """How often in all."""
+    """How often in all, `also` not counted."""
+    also: list[positive(Time)] = Field([], max_length=100)
+    """Again so much later each time, in rising order: a balanced order of trials within a block of `every`."""
+
+    @model_validator(mode="after")
+    def _within(self):
+        for number, (before, after) in enumerate(itertools.pairwise([0.0, *self.also])):
+            if after <= before:
+                raise misfit(f"expected more than {before:g} ms", "also", number)
+        if self.also and self.also[-1] >= self.every:
+            raise misfit(f"expected less than the {self.every:g} ms of `every`", "also", len(self.also) - 1)
+        return self
+
+    @property
+    def steps(self) -> list[float]:
+        """From the first time to each [ms], in order."""
+        return [number * self.every + later for number in range(self.times) for later in (0.0, *self.also)]
+
+    @property
+    def shortest(self) -> float:
+        """The shortest interval between two [ms]."""
+        return min(b - a for a, b in itertools.pairwise([0.0, *self.also, self.every]))
 
 
 class Deed(Part):
@@ -695,8 +719,9 @@ class Event(Deed):
         if self.repeat is not None:
             if self.last is None and self.verb in STAYING:
                 raise misfit(f"needs `last`: a {self.verb} without an end cannot begin again", "repeat")
-            if self.last is not None and self.repeat.every < self.last:
-                raise misfit(f"expected at least {self.last:g} ms, which it lasts", "repeat", "every")
+            if self.last is not None and self.repeat.shortest < self.last:
+                key = "also" if self.repeat.also else "every"
+                raise misfit(f"expected intervals of at least {self.last:g} ms, which it lasts", "repeat", key)
         return self
 
     @property
@@ -704,7 +729,7 @@ class Event(Deed):
         """When it begins [ms], each time."""
         if self.repeat is None:
             return [self.at]
-        return [self.at + number * self.repeat.every for number in range(self.repeat.times)]
+        return [self.at + step for step in self.repeat.steps]
 
     @property
     def times(self) -> list[tuple[tuple[str | int, ...], float]]:
@@ -712,6 +737,7 @@ class Event(Deed):
         found = [(("at",), self.at), (("last",), self.last)]
         if self.repeat is not None:
             found.append((("repeat", "every"), self.repeat.every))
+            found += [(("repeat", "also", k), later) for k, later in enumerate(self.repeat.also)]
         for verb in ("stroke", "grab"):
             path = getattr(self, verb).path if getattr(self, verb) is not None else None
             found += [((verb, "path", k, "after"), step.after) for k, step in enumerate(path or ())]
@@ -796,6 +822,8 @@ class Probe(Part):
     )
     """For what is recalled and held_rate: instances (the middle of structure.instance.cell) shown before each window,
     one or several; after the last comes the first again."""
+    against: Name | None = None
+    """For d_prime: a repeated rate_hz of the same populations, in windows as long, that it is told from."""
     baseline: positive(Time) | None = None
     """For evoked_latency and evoked_z: how long before each window is the baseline."""
     model: Literal["spikes", "weights", "autoregressive", "diffusive"] | None = None
@@ -815,6 +843,7 @@ class Probe(Part):
             ("with", self.with_, *WITH),
             ("bin", self.bin, "correlation", "peak_hz", *FLUCTUATING),
             ("baseline", self.baseline, *EVOKED),
+            ("against", self.against, "d_prime"),
             ("model", self.model, "fc_fit", "fc_fit_centred"),
             ("gain", self.gain, "fc_fit", "fc_fit_centred"),
             ("subjects", self.subjects, "fc_fit", "fc_fit_centred", "fcd_distance"),
@@ -830,6 +859,8 @@ class Probe(Part):
                 raise misfit("needs `baseline` and `repeat`", "measure")
             if self.baseline > self.from_:
                 raise misfit("expected at most the time before the first window", "baseline")
+        if self.measure == "d_prime" and (self.against is None or self.repeat is None):
+            raise misfit("needs `against` and `repeat`", "measure")
         if (self.gain is not None) != (self.model in ("autoregressive", "diffusive")):
             raise misfit("goes with the models autoregressive and diffusive", "model" if self.gain is None else "gain")
         if self.measure in RECALLING and self.items is None:
@@ -851,8 +882,9 @@ class Probe(Part):
         if self.repeat is not None:
             if self.to is None:
                 raise misfit("needs `to`, the end of the first window", "repeat")
-            if self.repeat.every < self.to - self.from_:
-                raise misfit("expected at least the length of the window", "repeat", "every")
+            if self.repeat.shortest < self.to - self.from_:
+                key = "also" if self.repeat.also else "every"
+                raise misfit("expected at least the length of the window", "repeat", key)
         return self
 
     @property
@@ -860,8 +892,7 @@ class Probe(Part):
         """(from, to) [ms] of each time it is measured; None is the end of the scene."""
         if self.repeat is None or self.to is None:
             return [(self.from_, self.to)]
-        steps = (number * self.repeat.every for number in range(self.repeat.times))
-        return [(self.from_ + step, self.to + step) for step in steps]
+        return [(self.from_ + step, self.to + step) for step in self.repeat.steps]
 
 
 class Expectation(Part):
@@ -969,9 +1000,11 @@ class ExperimentClaim(Part):
     outcome: Name
     """An outcome of this experiment, or a probe."""
     in_: Name | None = Field(None, alias="in")
-    """The condition in which the outcome lies `between`."""
+    """The condition in which the outcome lies `between`, or is `near` a value."""
     between: list[NumberOrText | None] | None = Field(None, min_length=2, max_length=2)
     """Lowest and highest value, in the outcome's unit; null leaves that side open."""
+    near: NumberOrText | None = None
+    """A value from which the outcome does not differ by `within` or more in a condition (two one-sided tests)."""
     mean: bool = False
     """Of between: the mean over the seeds must lie in the range, whatever a single one does."""
     greater: list[Name] | None = Field(None, min_length=2, max_length=2)
@@ -979,7 +1012,7 @@ class ExperimentClaim(Part):
     same: list[Name] | None = Field(None, min_length=2, max_length=2)
     """Two conditions between which the outcome does not differ by `within` or more (paired two one-sided tests)."""
     within: NumberOrText | None = None
-    """For same: smallest mean difference that would matter, in the outcome's unit; else 0.3 of the differences' SD."""
+    """For same and near: smallest mean difference that matters, in the outcome's unit; else 0.3 of their SD."""
     test: Literal["permutation", "wilcoxon"] = "permutation"
     """For greater: exact sign flips of the mean difference, or the signed ranks."""
     share: bounded(Fraction, gt="0", le="1") = 0.9
@@ -989,23 +1022,24 @@ class ExperimentClaim(Part):
     reference: Reference | None = None
     """What others found."""
     _within: float | None = PrivateAttr(None)
+    _near: float | None = PrivateAttr(None)
     _bounds: tuple[float, float] = PrivateAttr((-math.inf, math.inf))
 
     @model_validator(mode="after")
     def _one_form(self):
-        given = [form for form in ("between", "greater", "same") if getattr(self, form) is not None]
+        given = [form for form in ("between", "near", "greater", "same") if getattr(self, form) is not None]
         if len(given) != 1:
             got = " and ".join(given) or "none of them"
-            raise misfit(f"expected one of between, greater and same, got {got}")
+            raise misfit(f"expected one of between, near, greater and same, got {got}")
         form = given[0]
-        if form == "between" and self.in_ is None:
-            raise misfit("needs `in`, the condition it holds in", "between")
-        if form != "between" and self.in_ is not None:
-            raise misfit(f"goes with between, not with {form}", "in")
-        for key, fits in (("mean", "between"), ("within", "same"), ("test", "greater")):
+        if form in ("between", "near") and self.in_ is None:
+            raise misfit("needs `in`, the condition it holds in", form)
+        if form not in ("between", "near") and self.in_ is not None:
+            raise misfit(f"goes with between and near, not with {form}", "in")
+        for key, *fits in (("mean", "between"), ("within", "same", "near"), ("test", "greater")):
             value = getattr(self, key) not in (False, None, "permutation")
-            if value and form != fits:
-                raise misfit(f"goes with {fits}, not with {form}", key)
+            if value and form not in fits:
+                raise misfit(f"goes with {' and '.join(fits)}, not with {form}", key)
         if self.pair is not None and self.pair[0] == self.pair[1]:
             raise misfit(f"expected two conditions, got {shown(self.pair[0])} twice", form, 1)
         return self
@@ -1019,6 +1053,11 @@ class ExperimentClaim(Part):
     def margin(self) -> float | None:
         """`within` in the base unit of the outcome's dimension."""
         return self._within
+
+    @property
+    def goal(self) -> float | None:
+        """`near` in the base unit of the outcome's dimension."""
+        return self._near
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -1046,6 +1085,8 @@ class Experiment(Part):
     """How many; each is run in every condition."""
     first_seed: int = Field(1001, ge=0, lt=2**62)
     """Seeds count up from here; not from 1, so that they are none of those a scene was tuned on."""
+    counterbalance: list[Selector] = Field([], max_length=2)
+    """Two names of populations that change places in timeline and probes for every second seed, the odd ones."""
     conditions: dict[Name, Condition] = Field(min_length=1, max_length=100)
     """What is compared, by name; the first is the function, the others its controls."""
     outcomes: list[Outcome] = Field([], max_length=1_000)
@@ -1223,6 +1264,7 @@ class Scene(Part):
         for number, probe in enumerate(self.probes):
             if probe.repeat is not None:
                 times.append((("probes", number, "repeat", "every"), probe.repeat.every))
+                times += [(("probes", number, "repeat", "also", k), t) for k, t in enumerate(probe.repeat.also)]
             if probe.measure in ("peak_hz", *FLUCTUATING):
                 times.append((("probes", number, "bin"), probe.bin))
         for path, time in times:
@@ -1241,6 +1283,13 @@ class Scene(Part):
                 if time is not None and (time >= self.duration if key == "from" else time > self.duration):
                     raise misfit(f"expected a time before the end at {self.duration:g} ms", "probes", number, key)
             self._check_repeat(probe.repeat, probe.windows[-1][1] or 0.0, False, "probes", number)
+            if probe.against is not None:
+                other = next((p for p in self.probes if p.name == probe.against), None)
+                if other is None or other.measure != "rate_hz" or other.repeat is None or other.of != probe.of:
+                    expected = f"expected a repeated rate_hz of {probe.of}, got {shown(probe.against)}"
+                    raise misfit(expected, "probes", number, "against")
+                if other.to - other.from_ != probe.to - probe.from_:
+                    raise misfit("expected windows as long as its own", "probes", number, "against")
 
     def _check_claims(self) -> None:
         """Claims name a probe and are written in its unit; their bounds are converted here."""
@@ -1266,6 +1315,14 @@ class Scene(Part):
             for key, given in (("silence", condition.silence), ("gains", condition.gains)):
                 if given and self.brain is None:
                     raise misfit("needs a brain, this scene has none", "experiment", "conditions", name, key)
+        if len(experiment.counterbalance) == 1:
+            raise misfit("expected two names, got one", "experiment", "counterbalance")
+        if experiment.counterbalance:
+            named = [getattr(event.action, "population", None) for event in self.timeline] + [p.of for p in self.probes]
+            for number, name in enumerate(experiment.counterbalance):
+                if name not in named:
+                    raise misfit("expected a population of the timeline or of a probe, written as there",
+                                 "experiment", "counterbalance", number)  # fmt: skip
         dimensions = self.outcome_dimensions
         known = [probe.name for probe in self.probes]
         for number, outcome in enumerate(experiment.outcomes):
@@ -1289,7 +1346,8 @@ class Scene(Part):
                     raise misfit(f"no condition named {shown(name)}{there}", *place, *key)
             if claim.between is not None:
                 claim._bounds = _bounds(claim.between, dimensions[claim.outcome], *place, "between")
-            for part, key, name in ((claim, "within", "_within"), (claim.reference, "value", "_base")):
+            for part, key, name in ((claim, "within", "_within"), (claim, "near", "_near"),
+                                    (claim.reference, "value", "_base")):  # fmt: skip
                 if part is not None and getattr(part, key) is not None:
                     path = (*place, key) if part is claim else (*place, "reference", key)
                     try:
@@ -1366,6 +1424,21 @@ def in_condition(scene: Scene, source: Source, name: str) -> tuple[Scene, Source
     except UserError as error:
         raise UserError(f"{error} (in condition {name})") from None
     return changed, origin
+
+
+def exchanged(scene: Scene, pair: list[str] | tuple[str, ...]) -> Scene:
+    """The scene with two populations, or globs of them, in each other's place in its timeline and probes."""
+    if not pair:
+        return scene
+    other = {pair[0]: pair[1], pair[1]: pair[0]}
+    timeline = []
+    for event in scene.timeline:
+        if getattr(event.action, "population", None) in other:
+            action = event.action.model_copy(update={"population": other[event.action.population]})
+            event = event.model_copy(update={event.verb: action})
+        timeline.append(event)
+    probes = [p.model_copy(update={"of": other.get(p.of, p.of)}) for p in scene.probes]
+    return scene.model_copy(update={"timeline": timeline, "probes": probes})
 
 
 NOT_IN_A_CONDITION = ("extends", "experiment", "seed", "expect")  # the same in all, or of no meaning there

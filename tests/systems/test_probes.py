@@ -259,6 +259,36 @@ def test_a_repeated_probe_is_the_mean_of_its_windows():
     assert math.isnan(World([repeated(measure="latency", of="b", threshold=2)], ids, ticks).measure()["p"])
 
 
+def test_windows_within_a_block_and_d_prime_by_hand():
+    """Windows of 50 ms at 100, 200, 500, 600 against 150, 250, 550, 650; counts 3 1 2 2 against 0 1 0 1."""
+    block = {"every": "400 ms", "times": 2, "also": ["100 ms"]}
+    first = {"from": "100 ms", "to": "150 ms", "repeat": block}
+    second = {"from": "150 ms", "to": "200 ms", "repeat": block}
+    ticks = [100, 110, 149, 200, 500, 501, 600, 649, 250, 650]
+    spec = [probe(name="q", **second), probe(measure="d_prime", against="q", **first), probe(name="m", **first)]
+    found = World(spec, [0] * len(ticks), ticks).measure()
+    assert found["m"] == pytest.approx(2 / 2 / 0.05) and found["q"] == pytest.approx(0.5 / 2 / 0.05)
+    spread = math.sqrt((2 / 3 + 1 / 3) / 2)
+    assert found["p"] == pytest.approx((2 - 0.5) / spread * (1 - 3 / 23))
+    assert math.isnan(probes.d_prime(np.ones(1), np.ones(5))) and probes.d_prime(np.ones(3), np.ones(3)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        ({"repeat": {"every": "300 ms", "times": 2, "also": ["50 ms"]}}, "expected at least the length of the window"),
+        ({"repeat": {"every": "300 ms", "times": 2, "also": ["200 ms", "150 ms"]}}, "expected more than 200 ms"),
+        ({"repeat": {"every": "300 ms", "times": 2, "also": ["300 ms"]}}, "expected less than the 300 ms"),
+        ({"measure": "d_prime"}, "needs `against`"),
+        ({"measure": "d_prime", "against": "q"}, "expected a repeated rate_hz of a"),
+        ({"against": "q"}, "only d_prime takes it"),
+    ],
+)
+def test_blocks_and_d_primes_that_make_no_sense(more, part):
+    with pytest.raises(ValueError, match=part):
+        World([repeated(**more)])
+
+
 def test_a_repeated_probe_of_a_run_cut_short_has_the_windows_so_far():
     ids, ticks = [0, 1, 0], [150, 199, 450]
     world = World([repeated()], ids, ticks, tick=600)

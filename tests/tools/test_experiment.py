@@ -347,6 +347,32 @@ def test_the_example_in_the_documentation_is_right(tmp_path):
     assert [in_condition(scene, source, c)[0].duration for c in scene.experiment.conditions] == [3000.0] * 3
 
 
+def test_every_second_seed_has_two_populations_in_each_others_place():
+    """The trials say so; timeline and probes change alike, all else stays; a name that is nowhere is an error."""
+    from systems.spawn.scene_model import Scene, exchanged
+    from tools.experiment import Run
+
+    event = {"at": "1 ms", "last": "2 ms"}
+    one, two = ({"stimulate": {"population": name, "drive": "5 mV"}} for name in ("x.low.a", "x.high.a"))
+    spec = {"title": "t", "duration": "1 s", "brain": {"circuits": ["x"]},
+            "timeline": [event | one, event | two, event | {"silence": {"population": "x.low.a"}}],
+            "probes": [{"name": "p", "measure": "rate_hz", "of": "x.high.a"}],
+            "experiment": {"conditions": {"all": {}}, "counterbalance": ["x.low.a", "x.high.a"]}}  # fmt: skip
+    scene = Scene.model_validate(spec)
+    run = Run("s", scene, None, [1, 2], {"all": (scene, None)})
+    assert [run.trial("all", seed).exchange for seed in (1, 2)] == [("x.low.a", "x.high.a"), ()]
+    other = exchanged(scene, ("x.low.a", "x.high.a"))
+    assert [e.action.population for e in other.timeline] == ["x.high.a", "x.low.a", "x.high.a"]
+    assert other.probes[0].of == "x.low.a" and other.timeline[0].action.drive == 5.0
+    assert exchanged(other, ("x.low.a", "x.high.a")) == scene and exchanged(scene, ()) is scene
+    for pair, text in (
+        (["x.low.a"], "expected two names"),
+        (["x.low.a", "x.b"], "expected a population of the timeline"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            Scene.model_validate(spec | {"experiment": {"conditions": {"all": {}}, "counterbalance": pair}})
+
+
 def test_run_passes_the_experiment_over(file, command, tmp_path):
     code, _, _ = command("run", str(file), "--quiet", "--json", str(tmp_path / "j.json"))
     assert code == 0 and json.loads((tmp_path / "j.json").read_text())["ticks"] == 200

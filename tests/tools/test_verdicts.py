@@ -140,6 +140,15 @@ def test_an_equivalence_needs_a_narrow_interval_not_a_high_p():
     assert shifted["claims"][0]["pass"] is False and shifted["claims"][0]["p"] > 0.9
 
 
+def test_an_equivalence_to_a_value_is_in_one_condition():
+    claim = {"outcome": "a", "in": "sham", "near": "5 Hz", "within": "1 Hz"}
+    off = [1.0, -1.0, 0.5, -0.5, 1.5, -1.5, 0.8, -0.8, 1.2, -1.2] * 2
+    near = judge(scene([claim]), function=[9.0] * 20, sham=[5.0 + b for b in off])["claims"][0]
+    assert near["pass"] is True and near["q"] < 0.01 and near["value"] == pytest.approx(0.0, abs=1e-9)
+    far = judge(scene([claim]), function=[5.0] * 20, sham=[5.9 + b for b in off])
+    assert far["claims"][0]["pass"] is False and "in sham 5 within 1 Hz" in verdicts.markdown(far)
+
+
 def test_the_default_margin_is_three_tenths_of_the_spread():
     claim = {"outcome": "a", "same": ["function", "sham"]}
     base = [10.0] * 10
@@ -168,7 +177,9 @@ def test_the_reference_stands_beside_ours_in_its_unit():
     [
         ({"outcome": "a", "same": ["function", "function"]}, "twice"),
         ({**SAME, "between": [1, 2], "in": "sham"}, "between and same"),
-        ({**GREATER, "within": "2 Hz"}, "goes with same, not with greater"),
+        ({**GREATER, "within": "2 Hz"}, "goes with same and near, not with greater"),
+        ({"outcome": "a", "near": "2 Hz"}, "needs `in`"),
+        ({"outcome": "a", "near": "2 ms", "in": "sham"}, "2 ms"),
         ({**SAME, "mean": True}, "goes with between, not with same"),
         ({**SAME, "test": "wilcoxon"}, "goes with greater, not with same"),
         ({**SAME, "within": "2 ms"}, "2 ms"),
@@ -178,7 +189,7 @@ def test_the_reference_stands_beside_ours_in_its_unit():
     ],
 )
 def test_claims_that_make_no_sense(claim, part):
-    with pytest.raises(ValueError, match=r"expected|goes|got") as caught:
+    with pytest.raises(ValueError, match=r"expected|goes|got|needs") as caught:
         scene([claim])
     assert part in str(caught.value)
 
