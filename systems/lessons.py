@@ -1,7 +1,7 @@
 """Lessons: pictures of a set, one after another, each with a teacher that is driven while it is shown, or without one.
 
-What is shown, and what the teacher says, are actions of the timeline like any other. How many answers were right is found
-from the spikes of the answering cells, and beside it what a decoder outside the brain makes of any cells' spike counts.
+What is shown, and what the teacher says, are actions of the timeline like any other. How many answers were right is
+found from the spikes of the answering cells, and beside it what a decoder outside the brain makes of any cells' spikes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from engine.errors import UserError
 from systems import picture_sets
 from systems.timeline import Action
 
-STRENGTHS = (0.01, 0.1, 1.0)  # of the decoder's ridge, one of which is chosen on the training set
+STRENGTHS = (0.001, 0.01, 0.1)  # of the decoder's ridge, one of which is chosen on the training set
 FOLDS = 4
 
 
@@ -70,7 +70,7 @@ def passed(lesson, tick: int) -> int:
 
 
 def told(counts: np.ndarray, kinds: np.ndarray) -> float:
-    """Share of pictures at which the population of their kind fires most; a tie is shared. counts [pictures, answers]."""
+    """Share of pictures at which the population of their kind fires most; ties are shared. counts [pictures, answers]."""
     best = counts == counts.max(axis=1, keepdims=True)
     return float(np.mean(best[np.arange(len(kinds)), kinds] / best.sum(axis=1)))
 
@@ -111,9 +111,10 @@ def fitted(x: np.ndarray, kinds: np.ndarray, strength: float) -> np.ndarray:
         score -= score.max(axis=1, keepdims=True)
         chance = np.exp(score)
         total = chance.sum(axis=1, keepdims=True)
-        value = -np.mean((goal * (score - np.log(total))).sum(axis=1)) + 0.5 * strength / 10.0 * np.sum(weights[:-1] ** 2)
+        value = -np.mean((goal * (score - np.log(total))).sum(axis=1)) + 0.5 * strength * np.sum(weights[:-1] ** 2)
         slope = x.T @ (chance / total - goal) / len(x)
-        slope[:-1] += strength / 10.0 * weights[:-1]
+        slope[:-1] += strength * weights[:-1]
         return value, slope.ravel()
 
-    return minimize(loss, np.zeros(count * wide), jac=True, method="L-BFGS-B", options={"maxiter": 150}).x.reshape(count, wide)
+    found = minimize(loss, np.zeros(count * wide), jac=True, method="L-BFGS-B", options={"maxiter": 150})
+    return found.x.reshape(count, wide)

@@ -1,8 +1,8 @@
-"""Sets of pictures to learn: what belongs to which kind, what is for training and what is held out. All 8 x 8 pixels.
+"""Sets of pictures to learn: what belongs to which kind, what is for training and what is held out; 8 x 8 pixels.
 
-`patterns`: five smooth patterns, 30 % of the pixels bright (60 of 200 cells in the seed's experiment), drawn once and for
-all; each showing is a new variant: moved by up to a pixel each way, its contrast 0.6 to 1, noise of 20 % (SD, of the range
-from black to white) on each pixel.
+`patterns`: five smooth patterns, 30 % of the pixels bright (60 of 200 cells in the seed's experiment), drawn once and
+for all; each showing is a new variant: moved by up to a pixel each way, its contrast 0.6 to 1, noise of 20 % (SD, of
+the range from black to white) on each pixel.
 `digits`: the handwritten digits of Alpaydin & Kaynak 1998 (assets/pictures/README.md); a run's seed deals them out into
 1,200 to train on and 597 held out. `clean`, `noise`, `shift`, `contrast` in place of `test` are the patterns with one
 kind of change alone, or none; `dots` is another noise, a fifth of the pixels of any brightness.
@@ -57,9 +57,10 @@ def variant(image: np.ndarray, rng, part: str) -> np.ndarray:
 
 @functools.lru_cache(maxsize=16)
 def drawn(name: str, part: str, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(pictures [count, rows, columns] 0..1, kind of each [count]) in the order they are shown; kinds come evenly often.
+    """(pictures [count, rows, columns] 0..1, kind of each [count]) in the order they are shown.
 
-    Training and test never share a picture, nor a variant; digits come again when all of a part were shown.
+    Kinds of patterns come evenly often. Training and test never share a picture, nor a variant; digits come again when
+    all of a part were shown.
     """
     rng = np.random.default_rng([seed, KINDS[name], PARTS.index(part)])
     if name == "patterns":

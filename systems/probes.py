@@ -434,7 +434,7 @@ class Probes:
             lessons.add_counts(self.memory[key], ids, ticks, column, lesson)
 
     def in_lesson(self, probe, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """(counts [pictures, cells or answers], kind of each) of the pictures of a lesson that are over and were seen."""
+        """(rates [Hz; pictures, cells or answers], kind of each) of a lesson's pictures that are over and were seen."""
         lesson = self._lessons[name]
         pictures, kinds = lessons.shown(lesson, self.sim.seed)
         over = lessons.passed(lesson, self.sim.tick)
@@ -445,7 +445,8 @@ class Probes:
         lessons.add_counts(counts, self.sim.world[SpikeLog.ids][:waiting], self.sim.world[SpikeLog.ticks][:waiting],
                            self._attended[key][1], lesson)  # fmt: skip
         first = int((lessons.starts(lesson) < int(self.memory[f"{key}:from"])).sum())
-        return counts[first:over], kinds[first:over]
+        per_s = 1000.0 / lesson.last  # lessons may show their pictures for different times
+        return counts[first:over] * per_s, kinds[first:over]
 
     def _learnt(self, probe) -> float:
         """Share of a lesson's pictures that are told, by the brain's own answers or by a decoder outside."""

@@ -648,10 +648,11 @@ def sample_pair(rng, spec: Projection, sources: list[Population], target: Popula
 
 
 def places_of(population: Population) -> np.ndarray:
-    """Where each cell stands on its map, across and down, as shares of the whole; shape [cells, 2]. They lie in rows."""
+    """Where each cell stands on its map, in rows: across and down, as shares of the whole; shape [cells, 2]."""
     left, top, right, bottom = population.cell.sheet.get(population.instance, (0.0, 0.0, 1.0, 1.0))
     found = np.empty((population.count, 2))
-    for k, (low, high, row, rows) in enumerate(cells_in_rows(population.count, (bottom - top) / max(right - left, 1e-9))):
+    tall = (bottom - top) / max(right - left, 1e-9)
+    for k, (low, high, row, rows) in enumerate(cells_in_rows(population.count, tall)):
         found[k] = left + (right - left) * (low + high) / 2, top + (bottom - top) * (row + 0.5) / rows
     return found
 
