@@ -70,7 +70,7 @@ def passed(lesson, tick: int) -> int:
 
 
 def told(counts: np.ndarray, kinds: np.ndarray) -> float:
-    """Share of pictures at which the population of their kind fires most; ties are shared. counts [pictures, answers]."""
+    """Share of pictures at which the population of their kind fires most; ties are shared. [pictures, answers]."""
     best = counts == counts.max(axis=1, keepdims=True)
     return float(np.mean(best[np.arange(len(kinds)), kinds] / best.sum(axis=1)))
 

@@ -33,7 +33,7 @@ def test_training_and_exam_share_no_picture():
 def test_a_pattern_moves_by_a_pixel_and_pales():
     image = picture_sets.patterns()[0]
     assert image.sum() == round(0.3 * 64)
-    moved = [picture_sets.variant(image, np.random.default_rng(k), "shift") for k in range(30)]
+    moved = [picture_sets.variant(image, np.random.default_rng(k), "shift") for k in range(100)]
     assert len({x.tobytes() for x in moved}) == 9
     pale = picture_sets.variant(image, np.random.default_rng(1), "contrast")
     assert pale.min() == pytest.approx(1.0 - pale.max()) and 0.6 <= pale.max() - pale.min() <= 1.0
@@ -56,8 +56,7 @@ def test_told_shares_ties_and_decoded_finds_a_line():
     kinds = rng.integers(0, 3, 120)
     counts = rng.poisson(4.0, (120, 6)) + 12 * np.eye(6)[kinds]
     assert lessons.decoded(counts[:80], kinds[:80], counts[80:], kinds[80:]) > 0.95
-    shuffled = rng.permutation(kinds[:80])
-    assert lessons.decoded(counts[:80], shuffled, counts[80:], kinds[80:]) < 0.6
+    assert lessons.decoded(counts[:80], (kinds[:80] + 1) % 3, counts[80:], kinds[80:]) < 0.1
 
 
 def test_shuffled_labels_are_those_of_the_lesson_in_another_order():
