@@ -1096,8 +1096,10 @@ class Shell(Part):
     """The action that makes a sound."""
     reward: Text | None = None
     """The action that rewards."""
+    teacher: Drive | None = None
+    """Populations, one for each picture in their order, driven while it is taught, in place of a reward after it."""
     readout: Selector | None = None
-    """Populations that answer to pictures: what `test` compares, as a glob."""
+    """Populations that answer to pictures: what `test` compares, as a glob. With a teacher, in the same order."""
     memory: Selector | None = None
     """Populations that hold a picture once it is gone: what `memory` follows, as a glob."""
 
