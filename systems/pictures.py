@@ -82,6 +82,8 @@ def seen(image: np.ndarray, cells: int, sheet=(0.0, 0.0, 1.0, 1.0)) -> np.ndarra
     height, width = image.shape
     found = np.empty(cells, np.float32)
     rows = min(max(1, round((cells * (bottom - top) / (right - left)) ** 0.5)), cells)
+    if (rows, cells) == (height, height * width):  # a pixel each
+        return image.ravel().astype(np.float32)
     for row in range(rows):
         first, last = cells * row // rows, cells * (row + 1) // rows
         upper, lower = _span(height, row, rows)

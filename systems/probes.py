@@ -439,7 +439,7 @@ class Probes:
         pictures, kinds = lessons.shown(lesson, self.sim.seed)
         over = lessons.passed(lesson, self.sim.tick)
         if probe.model == "pictures":
-            return pictures[:over].reshape(over, -1), kinds[:over]
+            return pictures[:over].reshape(over, pictures[0].size), kinds[:over]
         key = f"lesson:{probe.measure}:{name}:{probe.of}"
         counts, waiting = self.memory[key].copy(), int(self.sim.world[SpikeLog.count][0])
         lessons.add_counts(counts, self.sim.world[SpikeLog.ids][:waiting], self.sim.world[SpikeLog.ticks][:waiting],

@@ -177,7 +177,8 @@ class Targets:
     def check(self, action: Action) -> None:
         if action.verb in ("stimulate", "inhibit", "silence", "restore"):
             self.neurons(action.of)
-            self.brightness(action.of, action.picture)
+            if not action.picture.startswith("set:"):  # lessons have thousands, drawn when they are shown
+                self.brightness(action.of, action.picture)
             return
         if self.body is None:
             raise UserError(f"{action.verb}: this scene has no body")

@@ -320,7 +320,9 @@ class Shell:
                 for _ in range(times):
                     self.act(look, Line("look"), **seen)
                     if pupil is not None:
-                        self.session.begin("stimulate", {"population": pupil, "drive": f"{teacher.drive:g} mV"}, last=look.last)
+                        self.session.begin(
+                            "stimulate", {"population": pupil, "drive": f"{teacher.drive:g} mV"}, last=look.last
+                        )
                     self.pass_time(look.last, interrupt, bar)
                     if reward is not None:
                         self.act(reward, Line("reward"))
