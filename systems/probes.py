@@ -504,8 +504,8 @@ class Probes:
         if probe.measure in EVOKED:
             return [(0, round(probe.windows[0][0]), round(probe.windows[-1][1]))]
         if probe.measure in LEARNT:
-            lesson = self._lessons[probe.lesson]
-            return [(0, round(lesson.at), round(lesson.ends))]
+            named = [self._lessons[name] for name in (probe.lesson, probe.trained_on) if name is not None]
+            return [(0, round(min(x.at for x in named)), round(max(x.ends for x in named)))]
         pieces = []
         for number, (start, stop) in enumerate(probe.windows):
             first, end = round(start), round(self.scene.duration if stop is None else stop)
