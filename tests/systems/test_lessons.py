@@ -100,9 +100,9 @@ def test_a_small_brain_learns_patterns():
     from encephagen import load
     from systems.probes import Probes
 
-    small = ["brain.circuits=[thalamus, brainstem, readout]", "brain.stand_ins=[neuromodulators]", "duration=62 s"]
+    small = ["brain.circuits=[thalamus, brainstem, recognition]", "brain.stand_ins=[neuromodulators]", "duration=62 s"]
     small += ["lessons.0.count=200", "lessons.1.count=40", "lessons.1.at=51 s"]
-    drop = ["probes=[{name: told, measure: told, of: readout.*.answer, lesson: exam}]", "experiment=null"]
+    drop = ["probes=[{name: told, measure: told, of: recognition.*.answer, lesson: exam}]", "experiment=null"]
     found = {}
     for learning in ("true", "false"):
         sim = load("experiments/pattern_recognition", seed=3, overrides=[*small, *drop, f"brain.learning={learning}"])
