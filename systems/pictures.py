@@ -35,6 +35,8 @@ def read_picture(picture: str) -> np.ndarray:
     """Grey levels 0..1, shape [height, width]."""
     import av
 
+    if picture.startswith("set:"):
+        return of_set(picture)
     path = path_of(picture)
     try:
         with av.open(str(path)) as file:
@@ -46,21 +48,60 @@ def read_picture(picture: str) -> np.ndarray:
     return grey.astype(np.float32) / np.float32(255)
 
 
-def seen(image: np.ndarray, cells: int) -> np.ndarray:
-    """Mean brightness of the part of the picture that each cell sees, shape [cells].
+def of_set(key: str) -> np.ndarray:
+    """A picture of a lesson, by its key set:NAME/PART/SEED/COUNT/NUMBER."""
+    from systems.picture_sets import drawn
 
-    Cells lie in rows from the upper left, about as many rows as cells in a row; together they see all of it.
-    """
-    rows = max(1, round(cells**0.5))
-    height, width = image.shape
-    found = np.empty(cells, np.float32)
+    try:
+        name, part, *numbers = key.removeprefix("set:").split("/")
+        seed, count, number = (int(x) for x in numbers)
+        return drawn(name, part, seed, count)[0][number]
+    except (ValueError, KeyError, IndexError):
+        raise UserError(f"no picture {shown(key)} in a set (expected set:NAME/PART/SEED/COUNT/NUMBER)") from None
+
+
+def cells_in_rows(cells: int, tall: float = 1.0):
+    """(left, right, row, rows) of each cell, left and right as shares: rows from the upper left, cells about as wide as
+    high on a sheet `tall` times as high as wide."""
+    rows = min(max(1, round((cells * tall) ** 0.5)), cells)
     for row in range(rows):
         first, last = cells * row // rows, cells * (row + 1) // rows
-        top, bottom = _span(height, row, rows)
         for k in range(first, last):
-            left, right = _span(width, k - first, last - first)
-            found[k] = image[top:bottom, left:right].mean(dtype=np.float64)
+            yield (k - first) / (last - first), (k - first + 1) / (last - first), row, rows
+
+
+def seen(image: np.ndarray, cells: int, sheet=(0.0, 0.0, 1.0, 1.0)) -> np.ndarray:
+    """Mean brightness of the part of the picture that each cell sees, shape [cells].
+
+    Cells lie in rows from the upper left, about as wide as high; together they see all of the sheet, which is a part of
+    the picture: left, top, right, bottom, as shares of it.
+    """
+    height, width = image.shape
+    left, top, right, bottom = sheet
+    image = image[_part(height, top, bottom), _part(width, left, right)]
+    height, width = image.shape
+    found = np.empty(cells, np.float32)
+    rows = min(max(1, round((cells * (bottom - top) / (right - left)) ** 0.5)), cells)
+    if (rows, cells) == (height, height * width):  # a pixel each
+        return image.ravel().astype(np.float32)
+    for row in range(rows):
+        first, last = cells * row // rows, cells * (row + 1) // rows
+        upper, lower = _span(height, row, rows)
+        for k in range(first, last):
+            start, stop = _span(width, k - first, last - first)
+            found[k] = image[upper:lower, start:stop].mean(dtype=np.float64)
     return found
+
+
+def contrasts(bright: np.ndarray, light: float, sign: float) -> np.ndarray:
+    """(L - A) / (L + A) against the mean light A of the picture, of one sign: what ON or OFF cells answer to."""
+    return np.maximum(sign * (bright - light) / np.maximum(bright + light, 1e-6), 0.0).astype(np.float32)
+
+
+def _part(size: int, low: float, high: float) -> slice:
+    """Pixels from one share of the size to another, at least one."""
+    first = min(round(size * low), size - 1)
+    return slice(first, max(round(size * high), first + 1))
 
 
 def _span(size: int, k: int, parts: int) -> tuple[int, int]:

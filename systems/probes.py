@@ -17,7 +17,7 @@ from components.body import Muscle
 from components.network import Gained, Gains, SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
-from systems import bold, evoked, fluctuations, recall, rhythm
+from systems import bold, evoked, fluctuations, lessons, recall, rhythm
 from systems.bursts import burst_onsets, limb_rank, spectral_peak
 from systems.spawn.functional import load_functional
 from systems.spawn.network import fanout_of
@@ -31,7 +31,8 @@ UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spik
         "fc_fit": "", "fc_fit_centred": "", "fcd_distance": "", "mean_fc": "", "timescale": "ms", "timescale_map": "",
         "rhythm_frequency": "Hz", "branching_ratio": "", "avalanche_exponent": "",
         "evoked_latency": "ms", "evoked_z": "", "recalled": "", "recalled_exactly": "", "held_count": "",
-        "held_rate": "Hz", "d_prime": ""}  # fmt: skip
+        "held_rate": "Hz", "d_prime": "", "told": "",
+        "decoded": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
            "limbs_together": "angle", "limbs_in_step": "angle", "joint_change": "angle", "joint_correlation": "angle",
            "counter_rotation": "angle", "times_passed": "angle", "pursuit": "angle",
@@ -295,6 +296,7 @@ class Probes:
         if sim.network:
             self._count()
             self._tally()
+            self._attend()
         self._pieces = {probe.name: self._cut(probe) for probe in self.scene.probes}
         self._pending = [p for p in self.scene.probes if len(self._measured(p)) < len(self._pieces[p.name])]
         sim.sampler.watchers.append(self._watch)
@@ -440,6 +442,56 @@ class Probes:
         )
         return counts[-(-start // width) : stop // width], names, float(width)
 
+    def _attend(self) -> None:
+        """Count spikes picture by picture, for the probes of lessons."""
+        self._lessons, self._attended = {lesson.name: lesson for lesson in self.scene.lessons}, {}
+        for probe in self.scene.probes:
+            if probe.measure not in LEARNT or probe.model == "pictures":
+                continue
+            column = np.full(self.sim.network.neuron_count, -1)
+            if probe.measure == "told":  # a column for each population that may answer
+                for k, p in enumerate(sorted(self.sim.network.select(probe.of), key=lambda p: p.first)):
+                    column[p.neurons] = k
+            else:
+                column[self._of[probe.name][1]] = np.arange(self._of[probe.name][1].size)
+            for name in filter(None, (probe.lesson, probe.trained_on)):
+                key = f"lesson:{probe.measure}:{name}:{probe.of}"
+                if key not in self.memory:
+                    self.memory[key] = np.zeros((self._lessons[name].count, int(column.max()) + 1), np.uint16)
+                    self.memory[f"{key}:from"] = np.int64(self.sim.tick)
+                self._attended[key] = self._lessons[name], column
+        if self._attended:
+            self.sim.spikes.listeners.append(self._take_down)
+
+    def _take_down(self, ids: np.ndarray, ticks: np.ndarray, substeps: np.ndarray | None = None) -> None:
+        for key, (lesson, column) in self._attended.items():
+            lessons.add_counts(self.memory[key], ids, ticks, column, lesson)
+
+    def in_lesson(self, probe, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """(rates [Hz; pictures, cells or answers], kind of each) of a lesson's pictures that are over and were seen."""
+        lesson = self._lessons[name]
+        pictures, kinds = lessons.shown(lesson, self.sim.seed)
+        over = lessons.passed(lesson, self.sim.tick)
+        if probe.model == "pictures":
+            return pictures[:over].reshape(over, pictures[0].size), kinds[:over]
+        key = f"lesson:{probe.measure}:{name}:{probe.of}"
+        counts, waiting = self.memory[key].copy(), int(self.sim.world[SpikeLog.count][0])
+        lessons.add_counts(counts, self.sim.world[SpikeLog.ids][:waiting], self.sim.world[SpikeLog.ticks][:waiting],
+                           self._attended[key][1], lesson)  # fmt: skip
+        first = int((lessons.starts(lesson) < int(self.memory[f"{key}:from"])).sum())
+        per_s = 1000.0 / lesson.last  # lessons may show their pictures for different times
+        return counts[first:over] * per_s, kinds[first:over]
+
+    def _learnt(self, probe) -> float:
+        """Share of a lesson's pictures that are told, by the brain's own answers or by a decoder outside."""
+        found, kinds = self.in_lesson(probe, probe.lesson)
+        if not len(found):
+            return math.nan
+        if probe.measure == "told":
+            return lessons.told(found, kinds)
+        known, given = self.in_lesson(probe, probe.trained_on)
+        return lessons.decoded(known, given, found, kinds) if len(known) > lessons.FOLDS * 2 else math.nan
+
     @staticmethod
     def _of_graph(probe) -> bool:
         return probe.model not in (None, "spikes")
@@ -485,6 +537,9 @@ class Probes:
             return [(0, 0, self.only)]
         if probe.measure in EVOKED:
             return [(0, round(probe.windows[0][0]), round(probe.windows[-1][1]))]
+        if probe.measure in LEARNT:
+            named = [self._lessons[name] for name in (probe.lesson, probe.trained_on) if name is not None]
+            return [(0, round(min(x.at for x in named)), round(max(x.ends for x in named)))]
         pieces = []
         for number, (start, stop) in enumerate(probe.windows):
             first, end = round(start), round(self.scene.duration if stop is None else stop)
@@ -497,7 +552,7 @@ class Probes:
     def detach(self) -> None:
         """Stop looking."""
         self.sampler.watchers.remove(self._watch)
-        for listener in (self._take, self._tally_up):
+        for listener in (self._take, self._tally_up, self._take_down):
             if listener in self.sim.spikes.listeners:
                 self.sim.spikes.listeners.remove(listener)
 
@@ -606,6 +661,8 @@ class Probes:
             return float(chosen.mean()) * (1000.0 if kind == "part" else 1.0)
         if probe.measure in COUNTED:
             return self._rate_or_count(probe, rows, start, stop, f"base:{probe.name}:{number}")
+        if probe.measure in LEARNT:
+            return self._learnt(probe)
         if probe.measure in BIN_MS:
             return self._fluctuation(probe, start, stop)
         ids, ticks = self.sim.spike_history(start)
@@ -833,6 +890,7 @@ def panel_azimuth(timeline, now: float) -> float:
 
 COUNTED = ("rate_hz", "spike_count", "d_prime")
 LIMBS = {"limbs_together": "bouts", "limbs_in_step": "phases"}
+LEARNT = ("told", "decoded")
 EVOKED = ("evoked_latency", "evoked_z")
 RHYTHMIC = ("cycle_frequency", "cycle_cv", "phase_vector", "cycle_ratio")
 

@@ -15,7 +15,7 @@ from engine.errors import UserError
 from engine.schedule import Now
 from engine.system import system
 from engine.units import shown
-from systems.pictures import read_picture, seen
+from systems.pictures import contrasts, read_picture, seen
 
 GRAVITY = 9.81
 SILENCED = np.float32(1e30)
@@ -35,6 +35,7 @@ SKIN_M = 0.05  # a touch at a point is felt by a patch at most this far away
 PRESSING = ("touch", "pinch", "prick", "stroke", "feed")
 LASTING = (*PRESSING, "tap", "push", "grab", "tilt", "hold", "turn", "brighten", "show", "stimulate", "inhibit",
            "silence", "restore")  # fmt: skip
+POLARITY = {"light_on": 1.0, "light_off": -1.0}  # cells that answer to contrast, of one sign
 SEIZE, ON_THE_WAY = 1.0, 2.0
 STILL = (0.0, 0.0, 0.0)
 
@@ -165,14 +166,19 @@ class Targets:
             found = np.zeros(rows.size, np.float32)
             for population in self.network.select(selector):
                 mine = np.searchsorted(rows, population.first) + np.arange(population.count)
-                found[mine] = seen(image, population.count)
+                cell = population.cell
+                found[mine] = seen(image, population.count, cell.sheet.get(population.instance, (0.0, 0.0, 1.0, 1.0)))
+                sign = POLARITY.get(cell.sense.organ if cell.sense is not None else "")
+                if sign is not None:
+                    found[mine] = contrasts(found[mine], float(image.mean(dtype=np.float64)), sign)
             self._brightness[selector, picture] = found
         return self._brightness[selector, picture]
 
     def check(self, action: Action) -> None:
         if action.verb in ("stimulate", "inhibit", "silence", "restore"):
             self.neurons(action.of)
-            self.brightness(action.of, action.picture)
+            if not action.picture.startswith("set:"):  # lessons have thousands, drawn when they are shown
+                self.brightness(action.of, action.picture)
             return
         if self.body is None:
             raise UserError(f"{action.verb}: this scene has no body")

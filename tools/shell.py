@@ -19,6 +19,7 @@ STATUS_MS = 1000  # rates are over the last second at most
 STARTS = 5  # moments from which each picture is shown
 APART_MS = 500  # from one such moment to the next
 PAUSE_MS = 1000  # after a pairing
+BETWEEN_MS = 100  # lessons with a teacher
 BIN_MS = 500  # of what `memory` follows
 BAR = 20  # characters of the longest bar
 
@@ -293,31 +294,39 @@ class Shell:
 
     # learning ---------------------------------------------------------------------------------------------------
     def train(self, line: Line) -> None:
-        """Show a picture and reward as it ends, again and again, and say what learnt."""
+        """Show a picture, again and again, with its teacher or a reward as it ends, and say what learnt."""
         from components.learning import Learning
 
         line.refuse(last=True, amount=line.word == "teach")
-        look, reward = self.meant("look"), self.meant("reward")
+        look, teacher = self.meant("look"), self.words_of.teacher
+        reward = self.meant("reward") if teacher is None else None
         seen = to_see(look, line)
+        pupil = self.taught_by(teacher, look, line, seen) if teacher is not None else None
         times = _count(line, 10) if line.word == "train" else 1
         learners = self.learners()
         if not learners or Learning.on not in self.sim.world.arrays:
             off = self.sim.scene.brain is not None and not self.sim.scene.brain.learning
             why = "brain.learning is off" if off else "no projection has a learning rule"
             raise UserError(f"{line.word}: nothing can learn here: {why}")
-        for action in (look, reward):
+        for action in filter(None, (look, reward)):
             if action.last is None:
                 raise UserError(f"{line.word}: the action {action.name} has no end")
         before = {name: self.sim.weights(name)[2].astype(float) for name in learners}
         quiet, self.quiet = self.quiet, True
         begun = self.sim.tick
         try:
-            with common.Interrupt() as interrupt, self.bar(times * (look.last + reward.last + PAUSE_MS), quiet) as bar:
+            after = reward.last + PAUSE_MS if reward is not None else BETWEEN_MS
+            with common.Interrupt() as interrupt, self.bar(times * (look.last + after), quiet) as bar:
                 for _ in range(times):
                     self.act(look, Line("look"), **seen)
+                    if pupil is not None:
+                        self.session.begin(
+                            "stimulate", {"population": pupil, "drive": f"{teacher.drive:g} mV"}, last=look.last
+                        )
                     self.pass_time(look.last, interrupt, bar)
-                    self.act(reward, Line("reward"))
-                    self.pass_time(reward.last + PAUSE_MS, interrupt, bar)
+                    if reward is not None:
+                        self.act(reward, Line("reward"))
+                    self.pass_time(after, interrupt, bar)
         finally:
             self.quiet = quiet
         self.say(f"{line.word} {line.names[0]}: {times} x, {(self.sim.tick - begun) / 1000:g} s")
@@ -325,6 +334,19 @@ class Shell:
             new = self.sim.weights(name)[2].astype(float)
             mean, moved = new.mean() / max(old.mean(), 1e-12) - 1.0, np.abs(new - old).mean() / max(old.mean(), 1e-12)
             self.out(f"  {name:40} mean weight {mean:+.2%}, mean change of a synapse {moved:.2%}")
+
+    def taught_by(self, teacher, look, line: Line, seen: dict) -> str:
+        """The population that says which picture it is."""
+        names, pupils = sights(look)[1], self.populations(teacher.population)
+        name = next(iter(seen.values()))
+        if name not in names or names.index(name) >= len(pupils):
+            known = ", ".join(names[: len(pupils)])
+            raise UserError(f"{line.word}: expected a picture that has a teacher ({known}), got {line.names[0][:60]}")
+        return pupils[names.index(name)]
+
+    def populations(self, glob: str) -> list[str]:
+        """Names of the populations of a glob, in order."""
+        return [p.name for p in sorted(self.sim.network.select(glob), key=lambda p: p.first)]
 
     def learners(self) -> list[str]:
         """Projections that learn (a synapse that only tires does not)."""
@@ -388,6 +410,14 @@ class Shell:
         finally:
             marks.recall(home)
         self.tell(names, edges, counts)
+        if self.words_of.teacher is not None and key == "readout":
+            of = np.repeat(np.arange(len(found := self.populations(glob))), [self.sim._neurons(p).size for p in found])
+            answers = np.stack([counts[:, : len(names), 0, of == k].sum(axis=2) for k in range(len(found))], axis=2)
+            best = answers == answers.max(axis=2, keepdims=True)
+            right = np.stack([best[:, k, k] / best[:, k].sum(axis=1) for k in range(min(len(names), len(found)))])
+            self.out(
+                f"named by the population of its own that fires most: {right.mean():.0%} (chance {1 / len(found):.0%})"
+            )
 
     def show(self, look, seen: dict) -> None:
         """A picture that the session does not remember."""

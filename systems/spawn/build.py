@@ -27,6 +27,7 @@ from engine.errors import UserError
 from engine.schedule import Now
 from engine.units import quantity, shown
 from engine.world import World
+from systems import lessons
 from systems.flush_spikes import SpikeObserver
 from systems.physics_step import Physics
 from systems.sample_record import Sampler
@@ -100,6 +101,12 @@ def build_world(scene, source, seed: int, threads: int, strict: bool, calibratio
                 plan.add(action)
         except UserError as error:
             raise source.error(str(error), "timeline", number) from None
+    for number, lesson in enumerate(scene.lessons):
+        try:
+            for action in lessons.actions_of(lesson, targets, seed):
+                plan.add(action)
+        except UserError as error:
+            raise source.error(str(error), "lessons", number) from None
     for number, action in enumerate(scene.actions):  # a name that is not there is an error now, not when it is done
         try:
             for each in actions_of(action.event(0.0), targets):

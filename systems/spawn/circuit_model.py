@@ -185,6 +185,9 @@ class Cell(Part):
     """Healthy rates by profile."""
     driven: Driven | None = None
     """Healthy rate under a stimulus; if left out, any from 0.1 to 200 Hz under the file's first stimulus."""
+    sheet: dict[Name, Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=4, max_length=4)]] = {}
+    """Part of a map that an instance's cells cover in rows: left, top, right, bottom, as shares of the whole; all of it
+    where an instance is not named."""
     no_input: Text | None = None
     """Why nothing projects to these cells, if nothing does."""
     no_output: Text | None = None
@@ -459,8 +462,15 @@ class Projection(Part):
     source: Text | None = None
     """Where the connection is described; `ours` for what the seed lacks."""
 
+    near: Annotated[float, Field(gt=0, le=10)] | None = None
+    """Topography: a source's chance falls as a Gaussian of this width with its distance on the map (see `sheet`)."""
+    apart: bool = False
+    """With near: targets take turns, each hears one of the source cell types only (as ON and OFF)."""
+
     @model_validator(mode="after")
     def _consistent(self):
+        if self.apart and self.near is None:
+            raise misfit("goes with near", "apart")
         if (self.relation == "map") != bool(self.pairs):
             raise misfit("expected pairs with relation map, and only there", "pairs")
         if self.delay == "tract" and self.relation != "connectome":

@@ -28,7 +28,7 @@ def unheld(scene):
 def with_held_rate(scene, simulate):
     """(the scene with the background that holds the rate, its factor); `simulate(scene)` makes a Simulation."""
     wanted = scene.brain.hold_rate
-    free = unheld(scene).model_copy(update={"probes": [], "expect": [], "timeline": []})
+    free = unheld(scene).model_copy(update={"probes": [], "expect": [], "timeline": [], "lessons": []})
     factor = held_factor(simulate(free), wanted.of, wanted.at)
     background = {**scene.brain.background, wanted.of: scene.brain.background.get(wanted.of, 1.0) * factor}
     brain = scene.brain.model_copy(update={"background": background, "hold_rate": None})

@@ -47,6 +47,7 @@ from engine.world import World
 from systems.background_noise import event_thresholds
 from systems.deliver_spikes import parcels
 from systems.lif_integrate import tick_constants
+from systems.pictures import cells_in_rows
 from systems.spawn.circuit_model import BackgroundSpec, Cell, Circuit, Modulation, Projection, Reflex
 from systems.spawn.connectome import Connectome, delays_ms, side_of, tau_region_ms
 from systems.spawn.learning import components_of, make_rules
@@ -623,6 +624,8 @@ def make_synapses(world: World, network: Network, circuits: list[Circuit], body,
             for target in targets:
                 if tracts is not None:
                     made = sample_connectome(rng, network, spec, tracts, target, gain)
+                elif spec.near is not None:
+                    made = sample_near(rng, spec, joined_pairs(spec, sources, target, body), target, gain)
                 elif same is not None:
                     made = sample_pair(rng, spec, same.get(target.instance, []), target, gain)
                 else:
@@ -762,6 +765,41 @@ def sample_pair(rng, spec: Projection, sources: list[Population], target: Popula
     weight = sample_weights(rng, spec, spec.psp * gain * spec.indegree / k, (post.size, k))
     low, high = spec.delay if isinstance(spec.delay, list) else (spec.delay, spec.delay)
     delay = np.rint(rng.uniform(low, high, (post.size, k))) if high > low else np.full((post.size, k), round(low))
+    return (pool[picks].ravel().astype(np.int32), np.repeat(post, k).astype(np.int32), weight.ravel(),
+            delay.ravel().astype(np.uint8))  # fmt: skip
+
+
+def places_of(population: Population) -> np.ndarray:
+    """Where each cell stands on its map, in rows: across and down, as shares of the whole; shape [cells, 2]."""
+    left, top, right, bottom = population.cell.sheet.get(population.instance, (0.0, 0.0, 1.0, 1.0))
+    found = np.empty((population.count, 2))
+    tall = (bottom - top) / max(right - left, 1e-9)
+    for k, (low, high, row, rows) in enumerate(cells_in_rows(population.count, tall)):
+        found[k] = left + (right - left) * (low + high) / 2, top + (bottom - top) * (row + 0.5) / rows
+    return found
+
+
+def sample_near(rng, spec: Projection, sources: list[Population], target: Population, gain: float):
+    """Fixed in-degree, sources drawn without return by nearness on the map. Returns as `sample_pair`."""
+    if not sources:
+        return None
+    pool = np.concatenate([np.arange(s.first, s.first + s.count) for s in sources])
+    place = np.concatenate([places_of(s) for s in sources])
+    kinds = list(dict.fromkeys(s.cell_name for s in sources))
+    kind = np.concatenate([np.full(s.count, kinds.index(s.cell_name)) for s in sources])
+    post = np.arange(target.first, target.first + target.count)
+    away = ((places_of(target)[:, None, :] - place[None]) ** 2).sum(axis=2)
+    key = -0.5 * away / spec.near**2 + rng.gumbel(size=away.shape)  # the k largest: a draw without return
+    if spec.apart:
+        key[kind[None, :] != (np.arange(post.size) % len(kinds))[:, None]] = -np.inf
+    key[post[:, None] == pool[None, :]] = -np.inf
+    k = max(1, round(spec.indegree))
+    if k > np.isfinite(key).sum(axis=1).min():
+        raise UserError(f"{target.name}: expected at most {np.isfinite(key).sum(axis=1).min()} sources, got {k}")
+    picks = np.argpartition(-key, k - 1, axis=1)[:, :k]
+    weight = sample_weights(rng, spec, spec.psp * gain * spec.indegree / k, picks.shape)
+    low, high = spec.delay if isinstance(spec.delay, list) else (spec.delay, spec.delay)
+    delay = np.rint(rng.uniform(low, high, picks.shape)) if high > low else np.full(picks.shape, round(low))
     return (pool[picks].ravel().astype(np.int32), np.repeat(post, k).astype(np.int32), weight.ravel(),
             delay.ravel().astype(np.uint8))  # fmt: skip
 

@@ -110,6 +110,8 @@ Measure = Literal[
     "times_passed",
     "pursuit",
     "d_prime",
+    "told",
+    "decoded",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -154,12 +156,14 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "times_passed": None,
     "pursuit": None,
     "d_prime": None,
+    "told": "fraction",
+    "decoded": "fraction",
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
     "cycle_ratio", "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale",
     "timescale_map", "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
-    "recalled", "recalled_exactly", "held_count", "held_rate", "d_prime",
+    "recalled", "recalled_exactly", "held_count", "held_rate", "d_prime", "told", "decoded",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
                  "limbs_together", "limbs_in_step", "upright_time", "joint_change", "joint_correlation",
@@ -168,6 +172,7 @@ BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_hei
 
 WITH = ("correlation", "phase_vector", "cycle_ratio", "limbs_together", "limbs_in_step", "joint_angle", "joint_change",
         "joint_correlation", "counter_rotation")  # what takes `with`  # fmt: skip
+LEARNT = ("told", "decoded")  # of the pictures of a lesson
 EVOKED = ("evoked_latency", "evoked_z")  # made of all its windows together
 RECALLING = ("recalled", "recalled_exactly", "held_rate")  # need `items`, those that were shown
 FLUCTUATING = ("timescale", "timescale_map", "rhythm_frequency", "branching_ratio", *EVOKED)  # counted in bins
@@ -776,6 +781,53 @@ class SceneAction(Part):
         return Event.model_construct(at=at, last=self.last, **{self.do.verb: self.do.action})
 
 
+class Drive(Part):
+    """Cells and how strongly they are driven."""
+
+    population: Selector
+    """Populations, as a glob over structure.instance.cell."""
+    drive: bounded(Potential, gt="0 mV", le="1 V")
+    """Depolarisation the current would settle at without spikes: of white, or of a contrast of 1."""
+
+
+class Lesson(Part):
+    """Pictures of a set, one after another in a random order, with or without a teacher (systems/picture_sets.py)."""
+
+    name: Name
+    """What probes call it."""
+    at: non_negative(Time)
+    """When the first appears."""
+    set: Literal["patterns", "digits"]
+    """Which pictures."""
+    part: Literal["train", "test", "clean", "noise", "shift", "contrast", "dots"] = "train"
+    """Of the set: those to train on, those held out, or for patterns what is changed in them."""
+    count: int = Field(ge=1, le=MAX_EVENTS)
+    """How many are shown."""
+    last: positive(Time)
+    """How long each is there."""
+    every: positive(Time)
+    """From one to the next."""
+    show: Drive
+    """The cells that see it."""
+    teach: Drive | None = None
+    """Populations, one for each kind in their order; the one of what is shown is driven with it."""
+    labels: Literal["own", "shuffled"] = "own"
+    """Shuffled: the teacher says the kinds of the lesson in another order."""
+
+    @model_validator(mode="after")
+    def _sensible(self):
+        if self.every < self.last:
+            raise misfit(f"expected at least {self.last:g} ms, which each lasts", "every")
+        if self.set != "patterns" and self.part not in ("train", "test"):
+            raise misfit("expected train or test", "part")
+        return self
+
+    @property
+    def ends(self) -> float:
+        """When the last is over [ms]."""
+        return self.at + (self.count - 1) * self.every + self.last
+
+
 class Phase(Part):
     """A named span of the scene, such as a baseline, a training, a test."""
 
@@ -826,8 +878,13 @@ class Probe(Part):
     """For d_prime: a repeated rate_hz of the same populations, in windows as long, that it is told from."""
     baseline: positive(Time) | None = None
     """For evoked_latency and evoked_z: how long before each window is the baseline."""
-    model: Literal["spikes", "weights", "autoregressive", "diffusive"] | None = None
-    """For fc_fit: whose connectivity; the neurons' if left out, else that of tract weights, or of a linear model."""
+    model: Literal["spikes", "weights", "autoregressive", "diffusive", "pictures"] | None = None
+    """For fc_fit: whose connectivity; the neurons' if left out, else that of tract weights, or of a linear model. For
+    decoded: `pictures` decodes the pixels themselves."""
+    lesson: Name | None = None
+    """For told and decoded: the lesson whose pictures are to be told."""
+    trained_on: Name | None = None
+    """For decoded: the lesson whose pictures the decoder is fitted to."""
     gain: Annotated[float, Field(gt=0, lt=1)] | None = None
     """For fc_fit of a linear model: its coupling, over that at which it is unstable."""
     subjects: Literal["fit", "test", "all"] | None = None
@@ -844,7 +901,9 @@ class Probe(Part):
             ("bin", self.bin, "correlation", "peak_hz", *FLUCTUATING),
             ("baseline", self.baseline, *EVOKED),
             ("against", self.against, "d_prime"),
-            ("model", self.model, "fc_fit", "fc_fit_centred"),
+            ("model", self.model, "fc_fit", "fc_fit_centred", "decoded"),
+            ("lesson", self.lesson, *LEARNT),
+            ("trained_on", self.trained_on, "decoded"),
             ("gain", self.gain, "fc_fit", "fc_fit_centred"),
             ("subjects", self.subjects, "fc_fit", "fc_fit_centred", "fcd_distance"),
             ("items", self.items, *RECALLING),
@@ -854,6 +913,15 @@ class Probe(Part):
                 takes = "takes" if len(measures) == 1 else "take"
                 which = " and ".join(filter(None, (", ".join(measures[:-1]), measures[-1])))
                 raise misfit(f"only {which} {takes} it, this is {self.measure}", key)
+        if self.measure in LEARNT:
+            if self.lesson is None or (self.measure == "decoded" and self.trained_on is None):
+                raise misfit(f"needs `lesson`{' and `trained_on`' if self.measure == 'decoded' else ''}", "measure")
+            if self.repeat is not None or self.from_ or self.to is not None:
+                raise misfit("expected no window: its lesson is one", "lesson")
+        if self.model is not None and (self.model in ("spikes", "pictures")) < (self.measure == "decoded"):
+            raise misfit("expected spikes or pictures", "model")
+        if self.model == "pictures" and self.measure != "decoded":
+            raise misfit("only decoded takes it", "model")
         if self.measure in EVOKED:
             if self.baseline is None or self.repeat is None:
                 raise misfit("needs `baseline` and `repeat`", "measure")
@@ -1130,8 +1198,10 @@ class Shell(Part):
     """The action that makes a sound."""
     reward: Text | None = None
     """The action that rewards."""
+    teacher: Drive | None = None
+    """Populations, one for each picture in their order, driven while it is taught, in place of a reward after it."""
     readout: Selector | None = None
-    """Populations that answer to pictures: what `test` compares, as a glob."""
+    """Populations that answer to pictures: what `test` compares, as a glob. With a teacher, in the same order."""
     memory: Selector | None = None
     """Populations that hold a picture once it is gone: what `memory` follows, as a glob."""
 
@@ -1166,6 +1236,8 @@ class Scene(Part):
     """Body; none if left out."""
     timeline: list[Event] = Field([], max_length=MAX_EVENTS)
     """What happens when."""
+    lessons: list[Lesson] = Field([], max_length=20)
+    """Series of pictures to learn or to tell."""
     actions: list[SceneAction] = Field([], max_length=100)
     """What a player may do besides touching, in the window."""
     phases: dict[Name, Phase] = Field({}, max_length=100)
@@ -1221,6 +1293,7 @@ class Scene(Part):
         self._check_actions()
         if sum(len(event.starts) for event in self.timeline) > MAX_EVENTS:
             raise misfit(f"more than {MAX_EVENTS:,} events once repeats are counted", "timeline")
+        self._check_lessons()
         self._check_probes()
         self._check_claims()
         if self.experiment is not None:
@@ -1270,6 +1343,29 @@ class Scene(Part):
         for path, time in times:
             if time is not None and not (time / self.clock.tick).is_integer():
                 raise misfit(f"expected a whole number of ticks of {self.clock.tick:g} ms, got {time:g} ms", *path)
+
+    def _check_lessons(self) -> None:
+        """Lessons have names of their own and end in time; probes name them, and sets that fit."""
+        sets: dict[str, str] = {}
+        for number, lesson in enumerate(self.lessons):
+            if lesson.name in sets:
+                raise misfit(f"the name {shown(lesson.name)} is taken", "lessons", number, "name")
+            sets[lesson.name] = lesson.set
+            if lesson.ends > self.duration:
+                raise misfit(f"expected it to be over by the end at {self.duration:g} ms, got {lesson.ends:g} ms",
+                             "lessons", number, "count")  # fmt: skip
+            if _lacking(self, False, True):
+                raise misfit("needs a brain, this scene has none", "lessons", number)
+            for key in ("at", "last", "every"):
+                if not getattr(lesson, key).is_integer():
+                    raise misfit("expected a whole number of ticks of 1 ms", "lessons", number, key)
+        for number, probe in enumerate(self.probes):
+            for key in ("lesson", "trained_on"):
+                name = getattr(probe, key)
+                if name is not None and name not in sets:
+                    raise misfit(f"no lesson named {shown(name)}{_there_are(list(sets))}", "probes", number, key)
+            if probe.trained_on is not None and sets[probe.trained_on] != sets[probe.lesson]:
+                raise misfit(f"expected a lesson of {sets[probe.lesson]}", "probes", number, "trained_on")
 
     def _check_probes(self) -> None:
         names = [probe.name for probe in self.probes]
