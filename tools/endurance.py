@@ -1,10 +1,10 @@
 """`python -m tools.endurance SCENE --duration 2h --out DIR`: run a scene for hours, and see that it lasts.
 
 DIR gets a line in `minutes.jsonl` for every simulated minute (wall time, memory of the process, columns that are not
-finite, rates), and for every piece of `--checkpoint` a snapshot `state_SECONDS.h5` (the last two are kept) and the counts of
-spikes in bins, `counts_SECONDS.npz`: `bin_ms`, `columns` (structure.cell, all its instances together, and each population
-that `--apart` selects), `cells` [columns], `counts` [bins, columns]. The same command with a longer `--duration` goes on
-from the last snapshot; a run that was cut off goes on from there too.
+finite, rates), and for every piece of `--checkpoint` a snapshot `state_SECONDS.h5` (the last two are kept) and the
+counts of spikes in bins, `counts_SECONDS.npz`: `bin_ms`, `columns` (structure.cell, all its instances together, and each
+population that `--apart` selects), `cells` [columns], `counts` [bins, columns]. The same command with a longer
+`--duration` goes on from the last snapshot; a run that was cut off goes on from there too.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def resident_mb() -> float:
 
 def not_finite(sim) -> list[str]:
     """Names of written columns that hold a NaN or an infinity (thresholds of silenced cells are infinite)."""
-    floats = {name: a for name, a in state_arrays(sim.runner).items() if a.dtype.kind == "f" and "threshold" not in name}
-    return sorted(name for name, array in floats.items() if not np.isfinite(array).all())
+    arrays = state_arrays(sim.runner).items()
+    return sorted(n for n, a in arrays if a.dtype.kind == "f" and "threshold" not in n and not np.isfinite(a).all())
 
 
 def last_state(out: Path) -> tuple[Path | None, int]:
@@ -119,7 +119,8 @@ def endure(sim, out: Path, until_s: int, piece_s: int, apart: list[str], keep: b
                "lost": int(sim.spikes.lost), "rate_hz": counter.rates(first_bin, last_bin)}  # fmt: skip
         with lines.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        say(f'{row["s"]} s: {row["realtime_x"]} x real time, {row["rss_mb"]} MB, not finite: {row["not_finite"] or "none"}')
+        wrong = ", ".join(row["not_finite"]) or "none"
+        say(f"{row['s']} s: {row['realtime_x']} x real time, {row['rss_mb']} MB, not finite: {wrong}")
         if round(sim.time_s) % piece_s == 0:
             second = round(sim.time_s)
             counter.write(out / f"counts_{second:06d}.npz")
@@ -135,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--checkpoint", default="10min", help="simulated time between snapshots; whole minutes")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--set", action="append", default=[], metavar="A.B=C", dest="overrides")
-    parser.add_argument("--apart", action="append", default=[], metavar="GLOB", help="populations with columns of their own")
+    parser.add_argument("--apart", action="append", default=[], metavar="GLOB", help="populations with own columns")
     parser.add_argument("--keep", action="store_true", help="keep every snapshot, not the last two")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args(argv)
