@@ -2,8 +2,8 @@
 
 DIR gets a line in `minutes.jsonl` for every simulated minute (wall time, memory of the process, columns that are not
 finite, rates), and for every piece of `--checkpoint` a snapshot `state_SECONDS.h5` (the last two are kept) and the
-counts of spikes in bins, `counts_SECONDS.npz`: `bin_ms`, `columns` (structure.cell, all its instances together, and each
-population that `--apart` selects), `cells` [columns], `counts` [bins, columns]. The same command with a longer
+counts of spikes in bins, `counts_SECONDS.npz`: `bin_ms`, `columns` (structure.cell, all its instances together, and
+each population that `--apart` selects), `cells` [columns], `counts` [bins, columns]. The same command with a longer
 `--duration` goes on from the last snapshot; a run that was cut off goes on from there too.
 """
 

@@ -776,8 +776,8 @@ class Probe(Part):
     to: positive(Time) | None = None
     """End of the window; the end of the scene if left out."""
     bin: positive(Time) | None = None
-    """For correlation and what fluctuates: width of the bins. For peak_hz: of the window that slides, 20 ms. For states:
-    the epoch, 30 s."""
+    """For correlation and what fluctuates: width of the bins. For peak_hz: of the window that slides, 20 ms. For
+    states: the epoch, 30 s."""
     threshold: NumberOrText | None = None
     """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg. For
     times_passed: the angle. For time_share and cycle_time: the rate in an epoch of the state. For pause_share: how long
