@@ -17,10 +17,12 @@ from components.body import Muscle
 from components.network import Gained, Gains, SpikeLog, Synapse
 from engine.errors import UserError
 from engine.units import quantity
-from systems import bold, evoked, fluctuations, lessons, recall, rhythm
+from systems import bold, evoked, fluctuations, lessons, recall, rhythm, states
+from systems.bursts import BIN_MS as BURST_BIN_MS
 from systems.bursts import burst_onsets, limb_rank, spectral_peak
 from systems.spawn.functional import load_functional
 from systems.spawn.network import fanout_of
+from systems.spawn.scene_model import STATES
 
 UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "",
         "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "cycle_ratio": "", "latency": "ms",
@@ -32,7 +34,8 @@ UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spik
         "rhythm_frequency": "Hz", "branching_ratio": "", "avalanche_exponent": "",
         "evoked_latency": "ms", "evoked_z": "", "recalled": "", "recalled_exactly": "", "held_count": "",
         "held_rate": "Hz", "d_prime": "", "told": "",
-        "decoded": ""}  # fmt: skip
+        "decoded": "", "time_share": "", "cycle_time": "ms", "up_time": "ms",
+        "down_time": "ms", "pause_share": "", "longest_pause": "ms", "burst_ratio": ""}  # fmt: skip
 KIND_OF = {"joint_angle": "angle", "joint_range": "angle", "joints_moved": "angle", "spectral_peak": "angle",
            "limbs_together": "angle", "limbs_in_step": "angle", "joint_change": "angle", "joint_correlation": "angle",
            "counter_rotation": "angle", "times_passed": "angle", "pursuit": "angle",
@@ -297,6 +300,7 @@ class Probes:
             self._count()
             self._tally()
             self._attend()
+            self._follow()
         self._pieces = {probe.name: self._cut(probe) for probe in self.scene.probes}
         self._pending = [p for p in self.scene.probes if len(self._measured(p)) < len(self._pieces[p.name])]
         sim.sampler.watchers.append(self._watch)
@@ -492,6 +496,89 @@ class Probes:
         known, given = self.in_lesson(probe, probe.trained_on)
         return lessons.decoded(known, given, found, kinds) if len(known) > lessons.FOLDS * 2 else math.nan
 
+    def _follow(self) -> None:
+        """Count the spikes of populations in bins of 20 ms, for probes of states, whose windows may last hours."""
+        network, self._courses = self.sim.network, {}
+        for number, probe in enumerate(self.scene.probes):
+            if not in_states(probe):
+                continue
+            for key, glob in ((("of",), probe.of), *((("while", k, "of"), s.of) for k, s in enumerate(probe.while_)),
+                              *((("over", k, "of"), s.of) for k, s in enumerate(probe.over))):  # fmt: skip
+                try:
+                    neurons = self._select("population", glob)
+                except UserError as error:
+                    raise self.sim.source.error(str(error), "probes", number, *key) from None
+                column = np.full(network.neuron_count, -1)
+                column[neurons] = 0
+                self._courses[glob] = len(neurons), column
+        bins = math.ceil(self.scene.duration / BURST_BIN_MS)
+        for glob in self._courses:
+            if f"course:{glob}" not in self.memory:
+                self.memory[f"course:{glob}"] = np.zeros((bins, 1), np.uint16)
+                self.memory[f"course:{glob}:from"] = np.int64(self.sim.tick)
+        if self._courses:
+            self.sim.spikes.listeners.append(self._follow_on)
+
+    def _follow_on(self, ids: np.ndarray, ticks: np.ndarray, substeps: np.ndarray | None = None) -> None:
+        for glob, (_, column) in self._courses.items():
+            add_counts(self.memory[f"course:{glob}"], ids, ticks, column, BURST_BIN_MS)
+
+    def _course(self, glob: str, start: int, stop: int) -> tuple[np.ndarray, int] | None:
+        """(spikes in bins of 20 ms [bins], cells) in a window; None if it was not all observed."""
+        if start < int(self.memory[f"course:{glob}:from"]):
+            return None
+        cells, column = self._courses[glob]
+        counts = self.memory[f"course:{glob}"].copy()
+        log, found = self.sim.world, int(self.sim.world[SpikeLog.count][0])
+        add_counts(counts, log[SpikeLog.ids][:found], log[SpikeLog.ticks][:found], column, BURST_BIN_MS)
+        return counts[-(-start // BURST_BIN_MS) : stop // BURST_BIN_MS, 0], cells
+
+    def _state(self, conditions, start: int, stop: int, epoch_ms: int) -> np.ndarray | None:
+        """Epochs [epochs] of a window in which all conditions hold; None without any, or if one was not observed."""
+        mask = None
+        for condition in conditions:
+            found = self._course(condition.of, start, stop)
+            if found is None:
+                return None
+            hz = states.epoch_rates(*found, epoch_ms)
+            holds = (hz >= (condition.above or 0.0)) & (hz < (math.inf if condition.below is None else condition.below))
+            mask = holds if mask is None else mask & holds
+        return mask
+
+    def _in_state(self, probe, start: int, stop: int) -> float:
+        """A measure of states, or of bursts within one; NaN where the state does not come up."""
+        found, epoch = self._course(probe.of, start, stop), round(probe.bin or states.EPOCH_MS)
+        if found is None or stop - start < epoch:
+            return math.nan
+        course, cells = found
+        mask = self._state(probe.while_, start, stop, epoch)
+        if mask is None:
+            mask = np.full(len(course) * BURST_BIN_MS // epoch, not probe.while_)
+        if not mask.any():
+            return math.nan
+        if probe.measure in ("time_share", "cycle_time"):
+            active = (states.epoch_rates(course, cells, epoch) >= quantity(probe.threshold, "rate")) & mask
+            return states.cycle_ms(active, epoch) if probe.measure == "cycle_time" else float(active.sum() / mask.sum())
+        if probe.measure in ("up_time", "down_time"):
+            return states.up_and_down_ms(course, mask, epoch)[probe.measure == "down_time"]
+        if probe.measure in ("pause_share", "longest_pause"):
+            begins, lengths = states.pauses_ms(course)
+            here = states.within(begins, mask, epoch)
+            if probe.measure == "longest_pause":
+                return float(lengths[here].max()) if here.any() else math.nan
+            held = here & (lengths >= quantity(probe.threshold, "time"))
+            return np.unique(begins[held] * BURST_BIN_MS // epoch).size / float(mask.sum())
+        intervals = states.burst_intervals_ms(course, mask, epoch)
+        if intervals.size < 3:
+            return math.nan
+        if probe.measure == "burst_cv":
+            return float(intervals.std() / intervals.mean())
+        if probe.measure == "burst_rate":
+            return 1000.0 / float(intervals.mean())
+        other = self._state(probe.over, start, stop, epoch)
+        against = states.burst_intervals_ms(course, other, epoch) if other is not None else np.zeros(0)
+        return float(against.mean() / intervals.mean()) if against.size >= 3 else math.nan
+
     @staticmethod
     def _of_graph(probe) -> bool:
         return probe.model not in (None, "spikes")
@@ -552,7 +639,7 @@ class Probes:
     def detach(self) -> None:
         """Stop looking."""
         self.sampler.watchers.remove(self._watch)
-        for listener in (self._take, self._tally_up, self._take_down):
+        for listener in (self._take, self._tally_up, self._take_down, self._follow_on):
             if listener in self.sim.spikes.listeners:
                 self.sim.spikes.listeners.remove(listener)
 
@@ -663,6 +750,8 @@ class Probes:
             return self._rate_or_count(probe, rows, start, stop, f"base:{probe.name}:{number}")
         if probe.measure in LEARNT:
             return self._learnt(probe)
+        if in_states(probe):
+            return self._in_state(probe, start, stop)
         if probe.measure in BIN_MS:
             return self._fluctuation(probe, start, stop)
         ids, ticks = self.sim.spike_history(start)
@@ -829,6 +918,11 @@ class Probes:
         limit = DEFAULT_LIMIT[kind] if math.isnan(limit) else limit
         passed = np.flatnonzero(chosen.max(axis=1) >= limit)
         return float(when[passed[0]] - start) if passed.size else math.nan
+
+
+def in_states(probe) -> bool:
+    """Whether a probe is measured in epochs of a state."""
+    return probe.measure in STATES or bool(probe.while_)
 
 
 def bin_of(probe) -> int:

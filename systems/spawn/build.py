@@ -164,7 +164,7 @@ def make_network(world: World, scene, source, body, given: dict[str, dict]) -> n
         c.structure: given[c.structure] if c.structure in given else read_calibration(c.structure, brain.profile)
         for c in circuits
     }
-    circuits = [tuned(c, calibrations[c.structure]) for c in circuits]
+    circuits = [net.paced(tuned(c, calibrations[c.structure]), parameters) for c in circuits]
     network.circuits = circuits
     scale = None
     if network.connectome is not None:

@@ -30,6 +30,10 @@ class AdaptationSpec(Part):
     """Decay time constant."""
     step: non_negative(Potential)
     """Drive taken away by one spike."""
+    start: non_negative(Potential) = 0.0
+    """Drive taken away when the run begins: how tired the cells are by then."""
+    quicker: Name | list[Name] = []
+    """Parameters that divide tau and multiply step: as deep at the same rate, but sooner."""
 
 
 class LowThreshold(Part):
@@ -201,6 +205,8 @@ class Modulation(Part):
     """`structure.cell`, all its instances together, or `structure.instance.cell`."""
     tau: bounded(Time, ge="1 ms", le="100 s") = 200.0
     """Time constant of the exponential filter of the spikes."""
+    quicker: Name | list[Name] = []
+    """Parameters that divide tau."""
     reference: positive(Rate) | None = None
     """Rate at which the gain is 1; if left out, what the population's band of the profile aims at."""
     slope: Annotated[float, Field(ge=-100, le=100)]

@@ -488,6 +488,7 @@ def fill(world: World, table, population: Population, rows: slice, substeps: int
     if Adaptation in table:
         table[Adaptation.decay][rows] = np.exp(-1.0 / cell.adaptation.tau)
         table[Adaptation.step][rows] = cell.adaptation.step
+        table[Adaptation.w][rows] = cell.adaptation.start
     if LowThreshold in table:
         spec = cell.low_threshold
         table[LowThreshold.on][rows] = np.exp(-1.0 / spec.tau_on)
@@ -905,6 +906,34 @@ def parameters_of(circuits: list[Circuit], profile: str, overrides: dict, where)
             raise where(f"no such parameter (there are: {', '.join(sorted(values)) or 'none'})", name)
         values[name] = _number(value, name)
     return values
+
+
+def paced(circuit: Circuit, parameters: dict[str, float]) -> Circuit:
+    """The circuit with slow variables quicker by the parameters they name: tau / p, the step of an adaptation x p."""
+
+    def factor(names: str | list[str], where: str) -> float:
+        product = 1.0
+        for name in [names] if isinstance(names, str) else names:
+            if name not in parameters:
+                known = ", ".join(sorted(parameters)) or "none"
+                raise UserError(f"{circuit.structure}: {where}: quicker: no parameter {name!r} (there are: {known})")
+            if not 1e-3 <= parameters[name] <= 1e3:
+                raise UserError(f"{name}: expected 0.001 to 1000, got {parameters[name]:g}")
+            product *= parameters[name]
+        return product
+
+    cells, projections = dict(circuit.cells), list(circuit.projections)
+    for name, cell in cells.items():
+        if (spec := cell.adaptation) and spec.quicker:
+            by = factor(spec.quicker, f"{name}: adaptation")
+            spec = spec.model_copy(update={"tau": spec.tau / by, "step": spec.step * by})
+            cells[name] = cell.model_copy(update={"adaptation": spec})
+    for number, projection in enumerate(projections):
+        if any(gain.quicker for gain in projection.modulated):
+            where = f"{projection.name}: modulated"
+            gains = [g.model_copy(update={"tau": g.tau / factor(g.quicker, where)}) for g in projection.modulated]
+            projections[number] = projection.model_copy(update={"modulated": gains})
+    return circuit.model_copy(update={"cells": cells, "projections": projections})
 
 
 def _number(value, name: str) -> float:

@@ -112,6 +112,13 @@ Measure = Literal[
     "d_prime",
     "told",
     "decoded",
+    "time_share",
+    "cycle_time",
+    "up_time",
+    "down_time",
+    "pause_share",
+    "longest_pause",
+    "burst_ratio",
 ]
 DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must be written in; None: a plain number
     "rate_hz": "rate",
@@ -158,12 +165,20 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "d_prime": None,
     "told": "fraction",
     "decoded": "fraction",
+    "time_share": "fraction",
+    "cycle_time": "time",
+    "up_time": "time",
+    "down_time": "time",
+    "pause_share": "fraction",
+    "longest_pause": "time",
+    "burst_ratio": None,
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
     "cycle_ratio", "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale",
     "timescale_map", "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
     "recalled", "recalled_exactly", "held_count", "held_rate", "d_prime", "told", "decoded",
+    "time_share", "cycle_time", "up_time", "down_time", "pause_share", "longest_pause", "burst_ratio",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
                  "limbs_together", "limbs_in_step", "upright_time", "joint_change", "joint_correlation",
@@ -175,6 +190,10 @@ WITH = ("correlation", "phase_vector", "cycle_ratio", "limbs_together", "limbs_i
 LEARNT = ("told", "decoded")  # of the pictures of a lesson
 EVOKED = ("evoked_latency", "evoked_z")  # made of all its windows together
 RECALLING = ("recalled", "recalled_exactly", "held_rate")  # need `items`, those that were shown
+STATES = ("time_share", "cycle_time", "up_time", "down_time", "pause_share", "longest_pause", "burst_ratio")
+WHILE = (*STATES, "burst_rate", "burst_cv")  # what may be measured in a state alone
+THRESHOLDS = ("latency", "joints_moved", "times_passed", "held_count", "recalled_exactly", "time_share", "cycle_time",
+              "pause_share")
 FLUCTUATING = ("timescale", "timescale_map", "rhythm_frequency", "branching_ratio", *EVOKED)  # counted in bins
 
 
@@ -843,6 +862,23 @@ class Phase(Part):
         return self
 
 
+class State(Part):
+    """An epoch in which populations fire above or below a rate."""
+
+    of: Selector
+    """Populations, as a glob."""
+    above: non_negative(Rate) | None = None
+    """Their mean rate is at least this."""
+    below: positive(Rate) | None = None
+    """Their mean rate is less than this."""
+
+    @model_validator(mode="after")
+    def _bounded(self):
+        if self.above is None and self.below is None:
+            raise misfit("expected above or below, got neither")
+        return self
+
+
 class Probe(Part):
     """A number taken from the run."""
 
@@ -864,11 +900,13 @@ class Probe(Part):
     to: positive(Time) | None = None
     """End of the window; the end of the scene if left out."""
     bin: positive(Time) | None = None
-    """For correlation and what fluctuates: width of the bins. For peak_hz: of the window that slides, 20 ms."""
+    """For correlation and what fluctuates: width of the bins. For peak_hz: of the window that slides, 20 ms. For
+    states: the epoch, 30 s."""
     threshold: NumberOrText | None = None
     """For latency: what must be passed, a number or a quantity. For joints_moved: the range that counts, 10 deg. For
     times_passed: the angle. For held_count: the rate from which an item is held, 10 Hz; in recalled_exactly it says how
-    many are held, in place of as many as were shown."""
+    many are held, in place of as many as were shown. For time_share and cycle_time: the rate in an epoch of the
+    state. For pause_share: how long a pause is at least."""
     items: list[Name | Annotated[list[Name], Field(min_length=1, max_length=100)]] | None = Field(
         None, min_length=1, max_length=MAX_EVENTS
     )
@@ -876,6 +914,10 @@ class Probe(Part):
     one or several; after the last comes the first again."""
     against: Name | None = None
     """For d_prime: a repeated rate_hz of the same populations, in windows as long, that it is told from."""
+    while_: list[State] = Field([], alias="while", max_length=8)
+    """Measure in epochs alone in which all of these hold (systems/states.py)."""
+    over: list[State] = Field([], max_length=8)
+    """For burst_ratio: the state whose burst rate divides."""
     baseline: positive(Time) | None = None
     """For evoked_latency and evoked_z: how long before each window is the baseline."""
     model: Literal["spikes", "weights", "autoregressive", "diffusive", "pictures"] | None = None
@@ -898,7 +940,7 @@ class Probe(Part):
             raise misfit("expected a time after `from`", "to")
         for key, value, *measures in (
             ("with", self.with_, *WITH),
-            ("bin", self.bin, "correlation", "peak_hz", *FLUCTUATING),
+            ("bin", self.bin, "correlation", "peak_hz", *FLUCTUATING, *WHILE),
             ("baseline", self.baseline, *EVOKED),
             ("against", self.against, "d_prime"),
             ("model", self.model, "fc_fit", "fc_fit_centred", "decoded"),
@@ -907,7 +949,9 @@ class Probe(Part):
             ("gain", self.gain, "fc_fit", "fc_fit_centred"),
             ("subjects", self.subjects, "fc_fit", "fc_fit_centred", "fcd_distance"),
             ("items", self.items, *RECALLING),
-            ("threshold", self.threshold, "latency", "joints_moved", "times_passed", "held_count", "recalled_exactly"),
+            ("threshold", self.threshold, *THRESHOLDS),
+            ("while", self.while_ or None, *WHILE),
+            ("over", self.over or None, "burst_ratio"),
         ):
             if value is not None and self.measure not in measures:
                 takes = "takes" if len(measures) == 1 else "take"
@@ -941,6 +985,18 @@ class Probe(Part):
             raise misfit("needs `with`, the joint it is compared with", "measure")
         if self.measure == "counter_rotation" and self.with_ is None:
             raise misfit("needs `with`, the joint that is turned", "measure")
+        if self.measure in ("time_share", "cycle_time", "pause_share"):
+            kind = "time" if self.measure == "pause_share" else "rate"
+            if not isinstance(self.threshold, str):
+                raise misfit(f"needs `threshold`, a {kind}", "measure" if self.threshold is None else "threshold")
+            try:
+                quantity(self.threshold, kind)
+            except UserError as error:
+                raise misfit(str(error), "threshold") from None
+        if self.bin is not None and self.measure in WHILE and (self.bin % 20 or self.bin < 100):
+            raise misfit("expected a multiple of 20 ms, at least 100 ms", "bin")
+        if self.measure == "burst_ratio" and not (self.while_ and self.over):
+            raise misfit("needs `while` and `over`, the states that are compared", "measure")
         if self.measure == "times_passed" and self.threshold is None:
             raise misfit("needs `threshold`, the angle that is passed", "measure")
         if self.measure == "peak_hz" and (self.bin or 0.0) > 30_000.0:
