@@ -192,8 +192,16 @@ EVOKED = ("evoked_latency", "evoked_z")  # made of all its windows together
 RECALLING = ("recalled", "recalled_exactly", "held_rate")  # need `items`, those that were shown
 STATES = ("time_share", "cycle_time", "up_time", "down_time", "pause_share", "longest_pause", "burst_ratio")
 WHILE = (*STATES, "burst_rate", "burst_cv")  # what may be measured in a state alone
-THRESHOLDS = ("latency", "joints_moved", "times_passed", "held_count", "recalled_exactly", "time_share", "cycle_time",
-              "pause_share")
+THRESHOLDS = (
+    "latency",
+    "joints_moved",
+    "times_passed",
+    "held_count",
+    "recalled_exactly",
+    "time_share",
+    "cycle_time",
+    "pause_share",
+)
 FLUCTUATING = ("timescale", "timescale_map", "rhythm_frequency", "branching_ratio", *EVOKED)  # counted in bins
 
 
