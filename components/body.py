@@ -69,6 +69,38 @@ class TouchPatch(Component):
     presser = column("i4", unit="1", init=-1, doc="Actuator of the examiner's fingertip, -1 if there is none.")
 
 
+class Milk(Resource):
+    """What is drunk: drawn from a nipple into the mouth, squeezed from there into the stomach."""
+
+    offered = column("f8", unit="mL/m", doc="Milk drawn per metre by which the opener of the jaw shortens; 0: no milk; "
+                     "shape [1].")  # fmt: skip
+    mouth = column("f8", unit="mL", doc="Milk in the mouth; shape [1].")
+    stomach = column("f8", unit="mL", doc="Milk in the stomach; shape [1].")
+
+
+class Gullet(Component):
+    """One row per motor pool of swallowing. Activation is a first-order response to its spikes, as of a muscle."""
+
+    opener_sensor = column("i4", unit="1", doc="Address of the lengthening velocity of the jaw's opener.")
+    nipple_sensor = column("i4", unit="1", doc="Address of the contact force of what is in the mouth.")
+    first = column("i4", unit="neuron", doc="First motor neuron in the global index.")
+    count = column("i4", unit="neuron", doc="Motor neurons.")
+    decay = column("f4", unit="1", doc="exp(-tick / tau_activation).")
+    twitch = column("f4", unit="1", doc="Activation added by a spike of every motor neuron.")
+    empties = column("f4", unit="mL/tick", doc="Milk that full activation squeezes on.")
+    activation = column("f4", unit="1", doc="0 (slack) .. 1 (maximum force).")
+
+
+class Filling(Component):
+    """One row per group of afferents that feel how full mouth or stomach is."""
+
+    of_stomach = column("u1", unit="flag", doc="1: stomach, 0: mouth.")
+    gain = column("f4", unit="mV", doc="Drive far above `half_volume`; half of it there.")
+    half_volume = column("f4", unit="mL", doc="Volume of half-maximal drive.")
+    first = column("i4", unit="neuron", doc="First afferent in the table that carries them.")
+    count = column("i4", unit="neuron", doc="Afferents.")
+
+
 class Retina(Component):
     """One row per group of ganglion cells: a part of one eye's image, a cell for each pixel, or its diffuse light."""
 

@@ -23,7 +23,7 @@ from systems.spawn.functional import load_functional
 from systems.spawn.network import fanout_of
 
 UNIT = {"rate_hz": "Hz", "peak_hz": "Hz", "isi_cv": "", "correlation": "", "spike_count": "",
-        "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "latency": "ms",
+        "cycle_frequency": "Hz", "cycle_cv": "", "phase_vector": "", "cycle_ratio": "", "latency": "ms",
         "joint_angle": "rad", "joint_range": "rad", "muscle_activation": "", "posture_height": "mm",
         "upright_time": "ms", "burst_rate": "Hz", "burst_cv": "", "joints_moved": "", "spectral_peak": "",
         "limbs_together": "", "limbs_in_step": "", "joint_change": "rad", "joint_correlation": "",
@@ -776,11 +776,12 @@ def panel_azimuth(timeline, now: float) -> float:
 COUNTED = ("rate_hz", "spike_count")
 LIMBS = {"limbs_together": "bouts", "limbs_in_step": "phases"}
 EVOKED = ("evoked_latency", "evoked_z")
-RHYTHMIC = ("cycle_frequency", "cycle_cv", "phase_vector")
+RHYTHMIC = ("cycle_frequency", "cycle_cv", "phase_vector", "cycle_ratio")
 
 
 def rhythm_of(measure: str, ids, ticks, rows: np.ndarray, others: np.ndarray | None, start: int, stop: int) -> float:
-    """Frequency, variability or phase of the bursts of all `rows` together, NaN where there are none."""
+    """Frequency, variability or phase of the bursts of all `rows` together, or how many there are for each of `others`;
+    NaN where there are none."""
     bins = (stop - start) // RHYTHM_MS
     if bins < 100:
         return math.nan
@@ -794,6 +795,8 @@ def rhythm_of(measure: str, ids, ticks, rows: np.ndarray, others: np.ndarray | N
         return float(1000.0 / cycle[0])
     if measure == "cycle_cv":
         return rhythm.cycle_cv(summed[0][:, 0], RHYTHM_MS)
+    if measure == "cycle_ratio":
+        return float(rhythm.cycle_ms(summed[1], RHYTHM_MS)[0] / cycle[0])
     return float(rhythm.phase_vector(*summed, RHYTHM_MS, cycle)[0])
 
 

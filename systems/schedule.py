@@ -18,12 +18,14 @@ from systems.muscle_drive import muscle_drive
 from systems.physics_step import physics_step
 from systems.reflex_gate import reflex_gate
 from systems.sample_record import sample_record
+from systems.sense_filling import sense_filling
 from systems.sense_light import sense_light
 from systems.sense_muscles import sense_spindles, sense_tendon_organs
 from systems.sense_touch import sense_touch
 from systems.sense_vestibular import sense_vestibular
 from systems.stdp import stdp
 from systems.sum_drive import sum_drive
+from systems.swallow import swallow
 from systems.taught_depression import taught_depression
 from systems.three_factor import three_factor
 from systems.timeline import timeline
@@ -36,7 +38,7 @@ TICK = (
     Phase(
         "sense",
         "body step",
-        (sense_spindles, sense_tendon_organs, sense_touch, sense_vestibular, sense_light, sum_drive),
+        (sense_spindles, sense_tendon_organs, sense_touch, sense_vestibular, sense_light, sense_filling, sum_drive),
     ),
     Phase("deliver", "tick", (deliver_modulated, deliver_spikes, background_noise)),  # spike ring -> arrivals
     # arrivals -> v, spikes
@@ -59,7 +61,7 @@ TICK = (
     ),
     Phase("modulate", "tick", (modulate,)),  # filtered spikes -> gains
     Phase("gate", "tick", (reflex_gate,)),  # gating populations -> gain of each reflex arc
-    Phase("act", "tick", (muscle_drive,)),  # motor-neuron spikes -> activation
+    Phase("act", "tick", (muscle_drive, swallow)),  # motor-neuron spikes -> activation, milk
     Phase("body", "body step", (physics_step,)),  # activation -> pose, contacts
     Phase("observe", "block", (flush_spikes,)),  # spikes -> hash, histories, records
     Phase("record", "sample", (sample_record,)),  # columns -> record

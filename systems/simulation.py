@@ -264,6 +264,12 @@ class Simulation:
         end = -1 if last is None else self.tick + max(1, round(_ms(last)))
         self.timeline.add(Action(self.tick, end, "show", pattern, 1.0 / _ms(takes) if to is not None else 0.0, where))
 
+    def feed(self, draws: str = "0.2 mL", last: str | None = "10 s", force: str = "0.5 N") -> None:
+        """Put a nipple into the mouth; a jaw that opens by 10 degrees draws a volume of milk."""
+        end = -1 if last is None else self.tick + max(1, round(_ms(last)))
+        drawn = quantity(draws, "volume"), 0.0, 0.0
+        self.timeline.add(Action(self.tick, end, "feed", "", quantity(force, "force"), drawn))
+
     def inhibit(self, selector: str, drive: str, last: str | None = "50 ms") -> None:
         """Hold the selected neurons down by a constant drive."""
         self._act("inhibit", selector, last, quantity(drive, "potential"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from components.body import BodyState, Light
+from components.body import BodyState, Light, Milk
 from components.network import Inputs
 from engine.errors import UserError
 from engine.schedule import Now
@@ -32,7 +32,7 @@ PATTERNS = {  # dark blobs: place to the left and up as tangents, radius, depth
 PANEL_LUMINANCE = 2.0
 FULL_PULL_M = 0.05  # a grab pulls with all its force this far away
 SKIN_M = 0.05  # a touch at a point is felt by a patch at most this far away
-PRESSING = ("touch", "pinch", "prick", "stroke")
+PRESSING = ("touch", "pinch", "prick", "stroke", "feed")
 LASTING = (*PRESSING, "tap", "push", "grab", "tilt", "hold", "turn", "brighten", "show", "stimulate", "inhibit",
            "silence", "restore")  # fmt: skip
 SEIZE, ON_THE_WAY = 1.0, 2.0
@@ -181,6 +181,8 @@ class Targets:
         if action.verb == "stroke":
             for _, patch in action.path:
                 self.presser(patch, "stroke")
+        elif action.verb == "feed":
+            self.nipple()
         elif action.verb in PRESSING:
             self.presser(action.of, action.verb)
         elif action.verb == "tap":
@@ -204,6 +206,16 @@ class Targets:
         if actuator < 0:
             raise UserError(f"{verb} {patch}: this body has no fingertip there to press with")
         return actuator
+
+    def nipple(self) -> str:
+        """The patch that a nipple presses."""
+        if self.body.mouth is None:
+            raise UserError(f"feed: the body {self.body.name} has no mouth")
+        return self.body.mouth.patch
+
+    def offered(self, volume_ml: float) -> float:
+        """Milk per metre that the jaw's opener shortens [mL/m], if a jaw that opens by 10 degrees draws a volume."""
+        return volume_ml / (math.radians(10.0) * self.body.muscle(self.body.mouth.opener).moment_arm_m)
 
     def patch_at(self, part: str, point: tuple[float, float, float], verb: str = "touch") -> str:
         """The patch of a part that is nearest to a point [m] in the part's frame."""
@@ -270,12 +282,13 @@ class Targets:
     optional_writes=[
         Inputs.stimulus, Inputs.threshold, BodyState.hand, BodyState.joint_torque, BodyState.wrench, BodyState.grip,
         BodyState.gravity, BodyState.hold, BodyState.holder, BodyState.carry, Light.ambient, Light.panel, Light.blobs,
+        Milk.offered,
     ],
     objects=[Timeline],
     rests=lambda n, tick, *others: tick[0] < others[-1].due,
 )  # fmt: skip
 def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, grip, gravity, hold, holder, carry,
-             ambient, panel, blobs, plan):  # fmt: skip
+             ambient, panel, blobs, offered, plan):  # fmt: skip
     """Start, move and end actions due at this tick; sums are rebuilt from what is in force, so nothing drifts."""
     now = int(tick[0])
     if now < plan.due:
@@ -308,7 +321,10 @@ def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, g
         hand[:] = 0.0
         for a in active:
             if a.verb in PRESSING:
-                hand[targets.presser(a.step(now)[1] if a.path else a.of)] += a.value
+                patch = targets.nipple() if a.verb == "feed" else a.step(now)[1] if a.path else a.of
+                hand[targets.presser(patch)] += a.value
+    if "feed" in changed:
+        offered[0] = sum(targets.offered(a.direction[0]) for a in active if a.verb == "feed")
     if changed & {"tap", "turn"}:
         joint_torque[:] = 0.0
         for a in active:
@@ -452,6 +468,8 @@ def _action(event, targets: Targets, tick_ms: float) -> Action:
         return Action(start, end, "hold", e.pose, e.lift / 1000.0, drift=e.drift_m_s)
     if verb == "turn":
         return Action(start, end, "turn", e.joint, e.torque)
+    if verb == "feed":
+        return Action(start, end, "feed", "", e.force, (e.draws, 0.0, 0.0))
     if verb == "brighten":
         return Action(start, end, "brighten", "", e.level)
     if verb == "show":

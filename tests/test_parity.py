@@ -377,11 +377,30 @@ def sense_light(rng):
     }  # fmt: skip
 
 
+def sense_filling(rng):
+    n = 6
+    found = groups(rng, n)
+    return n, {"mouth": rng.random(1), "stomach": 20 * rng.random(1), "spread": number(rng, 0, 3, NEURONS),
+               "of_stomach": rng.integers(0, 2, n).astype(np.uint8), "gain": number(rng, 1, 40, n),
+               "half_volume": number(rng, 0.1, 9, n), "first": found["first"], "count": found["count"],
+               "sense": np.zeros(NEURONS, F)}  # fmt: skip
+
+
+def swallow(rng):
+    n = 3
+    found = groups(rng, n)
+    return n, {"sensors": rng.normal(0, 0.1, 12), "fired": rng.integers(0, 2, NEURONS).astype(np.uint8),
+               "offered": np.array([120.0]), "opener_sensor": rng.integers(0, 6, n).astype(I),
+               "nipple_sensor": rng.integers(6, 12, n).astype(I), "first": found["first"], "count": found["count"],
+               "decay": number(rng, 0.9, 1, n), "twitch": number(rng, 0, 0.3, n), "empties": number(rng, 0, 0.01, n),
+               "mouth": rng.random(1), "stomach": 20 * rng.random(1), "activation": number(rng, 0.1, 1, n)}  # fmt: skip
+
+
 MAKERS = {f.__name__: f for f in (
     triplet_stdp, three_factor, eprop, heterosynaptic, homeostasis, facilitation,
     sum_drive, sense_spindles, sense_tendon_organs, sense_touch, deliver_modulated, deliver_spikes, background_noise,
     low_threshold_burst, lif_integrate, collect_spikes, stdp, taught_depression, modulate, muscle_drive,
-    sense_vestibular, depression, reflex_gate, sense_light,
+    sense_vestibular, depression, reflex_gate, sense_light, sense_filling, swallow,
 )}  # fmt: skip
 
 

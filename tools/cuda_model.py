@@ -105,6 +105,8 @@ def moved(stage, n: int, columns: dict[str, np.ndarray], load: dict[str, float])
         total += columns["constants"].nbytes + columns["run"].nbytes
     elif name in ("modulate", "reflex_gate"):
         total += columns["count"].sum() + columns["value"].nbytes
+    elif name == "swallow":
+        total += columns["count"].sum()
     elif name == "muscle_drive":
         total += columns["pool_count"].sum() + columns["more_count"].sum() + columns["ctrl"].nbytes
     return total

@@ -86,6 +86,13 @@ class EyesSpec(_Strict):
     right: Name
 
 
+class MouthSpec(_Strict):
+    """What a mouth drinks with: the muscle that opens the jaw, the patch that a nipple presses."""
+
+    opener: Name
+    patch: Name
+
+
 class PoseSpec(_Strict):
     """A keyframe of the model (none: its own initial state) and the equality constraints that hold it."""
 
@@ -120,6 +127,7 @@ class BodyFile(_Strict):
     head: HeadSpec
     eyes: EyesSpec | None = None
     density: dict[str, positive(Density)] = {}  # globs over parts -> what it displaces in water: mass / density
+    mouth: MouthSpec | None = None
     poses: dict[Name, PoseSpec]
     default_pose: Name
     fell: FellSpec | None = None
@@ -130,6 +138,12 @@ class BodyFile(_Strict):
             raise ValueError("expected step in whole ms and control in whole steps")
         if self.default_pose not in self.poses:
             raise ValueError(f"expected default_pose among {', '.join(self.poses)}, got {self.default_pose}")
+        if self.mouth is not None:
+            muscles = [f"{pair.name}_{role}" for pair in self.pairs() for role in ("flexor", "extensor")]
+            patches = [_with_side(name, side) for name, patch in self.patches.items() for side in patch.each()]
+            for key, name, known in (("opener", self.mouth.opener, muscles), ("patch", self.mouth.patch, patches)):
+                if name not in known:
+                    raise ValueError(f"expected mouth.{key} among {', '.join(known)}, got {name}")
         return self
 
     def pairs(self) -> list[Pair]:
@@ -261,6 +275,7 @@ class Body:
     accel: str
     fell: Fell | None = None
     eyes: dict[str, str] = field(default_factory=dict)  # side -> sensor of how the eye is turned; empty: no eyes
+    mouth: MouthSpec | None = None
     poses: dict[str, PoseSpec] = field(default_factory=dict, repr=False)
     water: Water | None = field(default=None, repr=False)
     _sensors: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
@@ -348,7 +363,7 @@ def load_body(name: str, pose: str | None = None, water=None) -> Body:
         pose=pose or spec.default_pose, qpos=qpos, qvel=qvel, mocap_pos=mocap_pos, mocap_quat=mocap_quat,
         active_equalities=chosen.active, muscles=tuple(m for pair in spec.pairs() for m in _muscles(pair, find)),
         patches=tuple(_patches(spec, find)), gyro=spec.head.gyro, accel=spec.head.accel, fell=_fell(spec.fell, find),
-        eyes=eyes, poses=spec.poses, water=immersed, _sensors=sensors,
+        eyes=eyes, mouth=spec.mouth, poses=spec.poses, water=immersed, _sensors=sensors,
     )  # fmt: skip
 
 

@@ -8,7 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from components.body import BodyState, Light, Muscle, Retina, Spindle, TendonOrgan, TouchPatch, Vestibular
+from components.body import (
+    BodyState,
+    Filling,
+    Gullet,
+    Light,
+    Milk,
+    Muscle,
+    Retina,
+    Spindle,
+    TendonOrgan,
+    TouchPatch,
+    Vestibular,
+)
 from components.network import Inputs
 from components.timing import Substeps
 from engine.errors import UserError
@@ -319,7 +331,10 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
             table[Muscle.twitch][row] = TWITCH_TO_TETANUS / sum(p.count for p in pools[muscle.name])
             table[Muscle.actuator][row], table[Muscle.ctrl_gain][row] = muscle.actuator_id, muscle.ctrl_gain
         physics.muscle_names = [m.name for m in muscles]
-    groups = {"spindle": [], "tendon_organ": [], "touch": [], "water": [], "canal": [], "otolith": [], "light": []}
+    if body.mouth:
+        attach_mouth(world, body, network)
+    groups = {"spindle": [], "tendon_organ": [], "touch": [], "water": [], "canal": [], "otolith": [], "light": [],
+              "mouth": [], "stomach": []}  # fmt: skip
     for p in network.populations:
         if p.cell.sense is not None:
             organ = p.cell.sense.organ
@@ -360,6 +375,30 @@ def attach_body(world: World, body, network: net.Network | None, targets: Target
     attach_head(world, body, [*groups["canal"], *groups["otolith"]])
     if body.eyes:
         attach_eyes(world, body, groups["light"])
+
+
+def attach_mouth(world: World, body, network: net.Network) -> None:
+    """Milk in mouth and stomach: one row of Gullet per motor pool of swallowing, of Filling per afferent population."""
+    for column in (Milk.offered, Milk.mouth, Milk.stomach):
+        world.set_array(column, np.zeros(1))
+    pools = [p for p in network.populations if p.cell.gullet is not None]
+    if pools:
+        table = world.add_table("gullets", [Gullet], len(pools))
+        for row, p in enumerate(pools):
+            opener, nipple = body.muscle(body.mouth.opener), body.patch(body.mouth.patch)
+            table[Gullet.opener_sensor][row] = body.sensor_address(opener.velocity_sensor)[0]
+            table[Gullet.nipple_sensor][row] = body.sensor_address(nipple.sensor)[0]
+            table[Gullet.first][row], table[Gullet.count][row] = p.first, p.count
+            table[Gullet.decay][row] = np.exp(-1.0 / p.cell.gullet.tau)
+            table[Gullet.twitch][row] = TWITCH_TO_TETANUS
+            table[Gullet.empties][row] = p.cell.gullet.empties / 1000.0
+    feel = [p for p in network.populations if p.cell.sense is not None and p.cell.sense.organ in ("mouth", "stomach")]
+    if feel:
+        table = world.add_table("fillings", [Filling], len(feel))
+        for row, p in enumerate(feel):
+            table[Filling.of_stomach][row] = p.cell.sense.organ == "stomach"
+            table[Filling.gain][row], table[Filling.half_volume][row] = p.cell.sense.gain, p.cell.sense.half_volume
+            table[Filling.first][row], table[Filling.count][row] = p.first, p.count
 
 
 def attach_eyes(world: World, body, populations: list[net.Population]) -> None:

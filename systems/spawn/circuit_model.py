@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from engine.scene import misfit
-from engine.units import Fraction, Length, Potential, Rate, Time, bounded, non_negative, positive
+from engine.units import Fraction, Length, Potential, Rate, Time, Volume, bounded, non_negative, positive
 from systems.spawn.scene_model import Name, NumberOrText, Part, ProjectionSelector, Selector, Text
 
 PER = ("region", "muscle", "patch", "side", "one")  # and the groups that a file names itself
@@ -61,9 +61,9 @@ class SenseSpec(Part):
     """These cells are afferents: a sense organ drives them."""
 
     organ: Literal["spindle_primary", "spindle_secondary", "tendon_organ", "touch", "water", "canal", "otolith",
-                   "light", "light_on", "light_off"]  # fmt: skip
+                   "light", "light_on", "light_off", "mouth", "stomach"]  # fmt: skip
     """What is sensed: stretch and its speed, stretch, pull, pressure on skin, water on skin (its chill), turning and
-    force on the head, light.
+    force on the head, light, milk in mouth and stomach.
 
     Cells of `light` are per side and feel how bright it is; those of `light_on` and `light_off` are per name of a
     group, left_far_up to right_near_down, a cell for each of the 8 pixels there, and feel what is brighter or darker.
@@ -71,15 +71,27 @@ class SenseSpec(Part):
     Canal and otolith cells are per name of a group: forward, backward (about the ears), left, right (about the nose),
     and turn_left, turn_right for canals, up, down for otoliths."""
     gain: positive(Potential)
-    """Drive at full stretch / maximum force / far above half_force (half_depth) / per rad/s / per g / at contrast 1."""
+    """Drive at full stretch / maximum force / far above half_force (half_depth) / per rad/s / per g / at a contrast of
+    1 / far above half_volume."""
     velocity_gain: non_negative(Potential) = 0.0
     """Drive per (range/s)^(5/8) of lengthening."""
     half_force: Text = "0.2 N"
     """Touch: force of half-maximal drive."""
     half_depth: positive(Length) = 5.0
     """Water: how far the middle of the patch is under the surface at half-maximal drive."""
+    half_volume: positive(Volume) = 1.0
+    """Mouth, stomach: volume of half-maximal drive."""
     spread: non_negative(Potential) = 2.0
     """Neurons' offsets are spread evenly over this range below zero, so they are recruited one after another."""
+
+
+class GulletSpec(Part):
+    """These cells are motor neurons of swallowing: they squeeze milk from the mouth into the stomach."""
+
+    tau: bounded(Time, ge="5 ms", le="500 ms")
+    """Time constant of the activation."""
+    empties: positive(Volume)
+    """What full activation moves in a second."""
 
 
 class Band(Part):
@@ -167,6 +179,8 @@ class Cell(Part):
     """For afferents."""
     motor: bool = False
     """True for motor pools: their spikes drive the muscle of the same name."""
+    gullet: GulletSpec | None = None
+    """Motor pools that swallow."""
     bands: dict[Literal["adult", "newborn"], Band] = {}
     """Healthy rates by profile."""
     driven: Driven | None = None

@@ -246,7 +246,8 @@ def expand(circuits: list[Circuit], connectome: Connectome | None, body, absent=
 def stand_in_of(cell: Cell, rate_hz: float) -> Cell:
     """The cell as a source of Poisson spikes that can still be stimulated: every background event fires it."""
     background = BackgroundSpec.model_construct(psp=cell.threshold + 10.0, rate=min(rate_hz, 500.0))
-    plain = {"nmda": None, "adaptation": None, "low_threshold": None, "sense": None, "motor": False, "tonic": 0.0}
+    plain = {"nmda": None, "adaptation": None, "low_threshold": None, "sense": None, "motor": False, "gullet": None,
+             "tonic": 0.0}  # fmt: skip
     quick = {"tau_m": 10.0, "tau_ampa": 1.0, "reset": 0.0, "refractory": 3.0, "threshold_spread": 0.0}
     return cell.model_copy(update={"background": background, "regional_tau": False, **plain, **quick})
 

@@ -35,6 +35,7 @@ from engine.units import (
     Time,
     Torque,
     Viscosity,
+    Volume,
     bounded,
     non_negative,
     positive,
@@ -74,6 +75,7 @@ Measure = Literal[
     "cycle_frequency",
     "cycle_cv",
     "phase_vector",
+    "cycle_ratio",
     "latency",
     "joint_angle",
     "joint_change",
@@ -112,6 +114,7 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
     "cycle_frequency": "rate",
     "cycle_cv": None,
     "phase_vector": None,
+    "cycle_ratio": None,
     "latency": "time",
     "joint_angle": "angle",
     "joint_change": "angle",
@@ -143,15 +146,15 @@ DIMENSION_OF = {  # what a probe's value is, and so what `expect.between` must b
 }
 BRAIN_MEASURES = (
     "rate_hz", "peak_hz", "isi_cv", "correlation", "spike_count", "cycle_frequency", "cycle_cv", "phase_vector",
-    "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale", "timescale_map",
-    "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
+    "cycle_ratio", "burst_rate", "burst_cv", "fc_fit", "fc_fit_centred", "fcd_distance", "mean_fc", "timescale",
+    "timescale_map", "rhythm_frequency", "branching_ratio", "avalanche_exponent", "evoked_latency", "evoked_z",
 )  # fmt: skip
 BODY_MEASURES = ("joint_angle", "joint_range", "muscle_activation", "posture_height", "joints_moved", "spectral_peak",
                  "limbs_together", "limbs_in_step", "upright_time", "joint_change", "joint_correlation",
                  "counter_rotation", "times_passed", "pursuit")  # fmt: skip
 
 
-WITH = ("correlation", "phase_vector", "limbs_together", "limbs_in_step", "joint_angle", "joint_change",
+WITH = ("correlation", "phase_vector", "cycle_ratio", "limbs_together", "limbs_in_step", "joint_angle", "joint_change",
         "joint_correlation", "counter_rotation")  # what takes `with`  # fmt: skip
 EVOKED = ("evoked_latency", "evoked_z")  # made of all its windows together
 FLUCTUATING = ("timescale", "timescale_map", "rhythm_frequency", "branching_ratio", *EVOKED)  # counted in bins
@@ -541,6 +544,15 @@ class Show(Part):
         return self
 
 
+class Feed(Part):
+    """A nipple in the mouth that gives milk each time the jaw opens."""
+
+    draws: bounded(Volume, gt="0 mL", le="5 mL") = 0.2
+    """What a jaw that opens by 10 degrees draws."""
+    force: positive(Force) = 0.5
+    """How hard the nipple presses the tongue."""
+
+
 class Stimulate(Part):
     """A current clamped onto neurons."""
 
@@ -615,6 +627,8 @@ class Deed(Part):
     """Change the light."""
     show: Show | None = None
     """Show a panel."""
+    feed: Feed | None = None
+    """Give milk."""
     stimulate: Stimulate | None = None
     """Drive neurons."""
     inhibit: Inhibit | None = None
@@ -693,7 +707,7 @@ class Event(Deed):
 
 
 BODY_VERBS = ("touch", "pinch", "prick", "stroke", "tap", "push", "grab", "drop", "tilt", "hold", "turn", "brighten",
-              "show")  # fmt: skip
+              "show", "feed")  # fmt: skip
 BRAIN_VERBS = ("stimulate", "inhibit", "silence", "restore")
 VERBS = BODY_VERBS + BRAIN_VERBS
 STAYING = tuple(v for v in VERBS if v not in ("tap", "prick", "drop", "restore"))  # in force without a duration
@@ -750,8 +764,9 @@ class Probe(Part):
     """Of what: a glob over populations, or a joint, a muscle, a body part."""
     with_: Selector | None = Field(None, alias="with")
     """For correlation: the other populations; within `of` if left out. For phase_vector: whose phase is compared. For
-    limbs_together and limbs_in_step: further joints, of other limbs. For joint_correlation: the other joints. For
-    joint_angle and joint_change: joints whose own is taken from it. For counter_rotation: the joint that is turned."""
+    cycle_ratio: whose cycles are counted against. For limbs_together and limbs_in_step: further joints, of other limbs.
+    For joint_correlation: the other joints. For joint_angle and joint_change: joints whose own is taken from it. For
+    counter_rotation: the joint that is turned."""
     phase: Name | None = None
     """A phase of the scene as the window, in place of `from` and `to`."""
     from_: non_negative(Time) = Field(0.0, alias="from")
@@ -800,6 +815,8 @@ class Probe(Part):
             raise misfit("goes with the models autoregressive and diffusive", "model" if self.gain is None else "gain")
         if self.measure == "phase_vector" and self.with_ is None:
             raise misfit("needs `with`, whose phase is compared", "measure")
+        if self.measure == "cycle_ratio" and self.with_ is None:
+            raise misfit("needs `with`, whose cycles are compared", "measure")
         if self.measure == "joint_correlation" and self.with_ is None:
             raise misfit("needs `with`, the joint it is compared with", "measure")
         if self.measure == "counter_rotation" and self.with_ is None:

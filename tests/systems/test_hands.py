@@ -229,6 +229,7 @@ EVENTS = {
     "turn": "last: 40 ms, turn: {joint: neck_rotation, torque: 0.3 N m}",
     "brighten": "last: 40 ms, brighten: {level: 20}",
     "show": "last: 40 ms, show: {pattern: face, from: -20 deg, to: 20 deg, takes: 15 ms}",
+    "feed": "last: 40 ms, feed: {draws: 1 mL}",
     "stimulate": f"last: 40 ms, stimulate: {{population: {PALM}, drive: 30 mV}}",
     "inhibit": f"last: 40 ms, inhibit: {{population: {PALM}, drive: 30 mV}}",
     "silence": f"last: 40 ms, silence: {{population: {PALM}}}",

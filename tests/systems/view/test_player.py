@@ -102,7 +102,7 @@ def session(cord, tmp_path_factory):
 
 def test_the_script_has_every_verb():
     given = {x.verb for _, x in SCRIPT if isinstance(x, c.Act)}
-    assert given | {"stimulate", "inhibit", "silence", "restore", "brighten", "show"} == set(VERBS)
+    assert given | {"stimulate", "inhibit", "silence", "restore", "brighten", "show", "feed"} == set(VERBS)
 
 
 def test_a_saved_session_replays_to_the_same_spikes(session):
