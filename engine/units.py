@@ -1,6 +1,6 @@
 """Text with a unit -> number in the base unit of its dimension, and the pydantic types that scenes are made of.
 
-Base units: ms, mV, Hz, N, N m, mm, m/s, mV/ms, rad, kg, mL, kg/m3, Pa s, 1. A number alone is never enough where a unit
+Base units: ms, mV, Hz, N, N m, mm, m/s, mV/ms, rad, kg, kg/m3, Pa s, mL, 1. A number alone is never enough where a unit
 is needed (fractions have none), NaN and infinity are refused. pydantic itself is imported only when a model is built.
 """
 
@@ -41,9 +41,9 @@ DIMENSIONS = {
     "drive": Dimension("a drive", _sizes(**{"mV/ms": "1", "V/s": "1", "mV/s": "0.001"})),
     "angle": Dimension("an angle", _sizes(rad=1.0, deg=_DEGREE)),
     "mass": Dimension("a mass", _sizes(kg="1", g="0.001", mg="0.000001")),
-    "volume": Dimension("a volume", _sizes(mL="1", uL="0.001", L="1000")),
     "density": Dimension("a density", _sizes(**{"kg/m3": "1", "g/cm3": "1000"})),
     "viscosity": Dimension("a viscosity", _sizes(**{"Pa s": "1", "mPa s": "0.001"})),
+    "volume": Dimension("a volume", _sizes(mL="1", uL="0.001", L="1000")),
     "fraction": Dimension("a fraction", _sizes(**{"": "1", "%": "0.01"})),
 }
 DIMENSIONS["frequency"] = DIMENSIONS["rate"]
@@ -209,9 +209,9 @@ Speed = Annotated[float, Quantity("speed")]  # m/s, which is mm/ms
 Drive = Annotated[float, Quantity("drive")]  # mV/ms
 Angle = Annotated[float, Quantity("angle")]  # rad
 Mass = Annotated[float, Quantity("mass")]  # kg
-Volume = Annotated[float, Quantity("volume")]  # mL
 Density = Annotated[float, Quantity("density")]  # kg/m3
 Viscosity = Annotated[float, Quantity("viscosity")]  # Pa s
+Volume = Annotated[float, Quantity("volume")]  # mL
 Fraction = Annotated[float, Quantity("fraction")]  # 1
 
 

@@ -126,8 +126,8 @@ class BodyFile(_Strict):
     patches: dict[Name, PatchSpec] = {}
     head: HeadSpec
     eyes: EyesSpec | None = None
-    mouth: MouthSpec | None = None
     density: dict[str, positive(Density)] = {}  # globs over parts -> what it displaces in water: mass / density
+    mouth: MouthSpec | None = None
     poses: dict[Name, PoseSpec]
     default_pose: Name
     fell: FellSpec | None = None

@@ -81,10 +81,10 @@ class SenseSpec(Part):
     """Drive per (range/s)^(5/8) of lengthening."""
     half_force: Text = "0.2 N"
     """Touch: force of half-maximal drive."""
-    half_volume: positive(Volume) = 1.0
-    """Mouth, stomach: volume of half-maximal drive."""
     half_depth: positive(Length) = 5.0
     """Water: how far the middle of the patch is under the surface at half-maximal drive."""
+    half_volume: positive(Volume) = 1.0
+    """Mouth, stomach: volume of half-maximal drive."""
     spread: non_negative(Potential) = 2.0
     """Neurons' offsets are spread evenly over this range below zero, so they are recruited one after another."""
 
