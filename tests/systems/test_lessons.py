@@ -109,4 +109,4 @@ def test_a_small_brain_learns_patterns():
         probes = Probes(sim)
         sim.run("62 s")
         found[learning] = probes.values()["told"]
-    assert found["true"] > 0.75 and found["false"] < 0.45
+    assert found["true"] > 0.75 and found["false"] < 0.45, found
