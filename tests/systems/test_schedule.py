@@ -24,7 +24,7 @@ STORED = [
         ],
     ),
     ("deliver", "tick", ["deliver_modulated", "deliver_spikes", "background_noise"]),
-    ("integrate", "tick", ["low_threshold_burst", "lif_integrate", "collect_spikes"]),
+    ("integrate", "tick", ["low_threshold_burst", "nmda_arrivals", "lif_integrate", "collect_spikes"]),
     (
         "learn",
         "tick",
