@@ -268,7 +268,8 @@ class Simulation:
         """Put a nipple into the mouth; a jaw that opens by 10 degrees draws a volume of milk."""
         end = -1 if last is None else self.tick + max(1, round(_ms(last)))
         drawn = quantity(draws, "volume"), 0.0, 0.0
-        self.timeline.add(Action(self.tick, end, "feed", "", quantity(force, "force"), drawn))
+        nipple = self.timeline.targets.nipple()
+        self.timeline.add(Action(self.tick, end, "feed", nipple, quantity(force, "force"), drawn))
 
     def inhibit(self, selector: str, drive: str, last: str | None = "50 ms") -> None:
         """Hold the selected neurons down by a constant drive."""

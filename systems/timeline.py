@@ -215,6 +215,8 @@ class Targets:
 
     def nipple(self) -> str:
         """The patch that a nipple presses."""
+        if self.body is None:
+            raise UserError("feed: this scene has no body")
         if self.body.mouth is None:
             raise UserError(f"feed: the body {self.body.name} has no mouth")
         return self.body.mouth.patch
@@ -327,8 +329,7 @@ def timeline(n, tick, intact, stimulus, threshold, hand, joint_torque, wrench, g
         hand[:] = 0.0
         for a in active:
             if a.verb in PRESSING:
-                patch = targets.nipple() if a.verb == "feed" else a.step(now)[1] if a.path else a.of
-                hand[targets.presser(patch)] += a.value
+                hand[targets.presser(a.step(now)[1] if a.path else a.of)] += a.value
     if "feed" in changed:
         offered[0] = sum(targets.offered(a.direction[0]) for a in active if a.verb == "feed")
     if changed & {"tap", "turn"}:
@@ -475,7 +476,7 @@ def _action(event, targets: Targets, tick_ms: float) -> Action:
     if verb == "turn":
         return Action(start, end, "turn", e.joint, e.torque)
     if verb == "feed":
-        return Action(start, end, "feed", "", e.force, (e.draws, 0.0, 0.0))
+        return Action(start, end, "feed", targets.nipple() if targets.body else "", e.force, (e.draws, 0.0, 0.0))
     if verb == "brighten":
         return Action(start, end, "brighten", "", e.level)
     if verb == "show":

@@ -406,7 +406,7 @@ MAKERS = {f.__name__: f for f in (
     triplet_stdp, three_factor, eprop, heterosynaptic, homeostasis, facilitation,
     sum_drive, sense_spindles, sense_tendon_organs, sense_touch, deliver_modulated, deliver_spikes, background_noise,
     low_threshold_burst, lif_integrate, collect_spikes, stdp, taught_depression, modulate, muscle_drive,
-    sense_vestibular, depression, reflex_gate, sense_light, sense_filling, swallow,
+    sense_vestibular, depression, reflex_gate, sense_light, sense_filling, swallow, nmda_arrivals,
 )}  # fmt: skip
 
 

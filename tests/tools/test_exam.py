@@ -117,11 +117,13 @@ def test_the_report_is_one_page_that_holds_all(folder):
 def test_time_courses_are_those_of_the_probe(folder):
     examined(folder)
     whole, sham = (exam_traces.kept(folder.parent / "out" / "answer", c) for c in ("function", "sham"))
-    line = json.loads((folder.parent / "out" / "answer" / "trials.jsonl").read_text().splitlines()[0])
+    lines = [json.loads(x) for x in (folder.parent / "out" / "answer" / "trials.jsonl").read_text().splitlines()]
+    line, still = (next(x for x in lines if x["condition"] == c and x["seed"] == 1001) for c in ("function", "sham"))
     rate = whole["of/answer"][:, 0]
     assert rate.shape == (12,) and list(whole["names/answer"]) == ["cortex.Calcarine_L.*"]
     assert rate[6:11].mean() == pytest.approx(line["probes"]["answer"]) and rate[:5].mean() < 0.5 * rate[6:11].mean()
-    assert sham["of/answer"][6:11].mean() < 0.5 * rate[6:11].mean()
+    untouched = sham["of/answer"][6:11].mean()
+    assert untouched == pytest.approx(still["probes"]["answer"]) and untouched < rate[6:11].mean()
 
 
 def test_a_failing_item_is_listed(folder):

@@ -109,7 +109,7 @@ def test_the_graph_and_linear_models_stand_beside(tmp_path):
 @pytest.mark.parametrize(
     ("probe", "part"),
     [
-        ("{name: a, measure: rate_hz, of: x, model: weights}", "fc_fit and fc_fit_centred take it"),
+        ("{name: a, measure: rate_hz, of: x, model: weights}", "fc_fit, fc_fit_centred and decoded take it"),
         ("{name: a, measure: fc_fit, of: x, model: diffusive}", "goes with the models"),
         ("{name: a, measure: fc_fit, of: x, model: weights, gain: 0.5}", "goes with the models"),
         ("{name: a, measure: fc_fit, of: x, model: diffusive, gain: 1.5}", "gain"),
